@@ -1,0 +1,44 @@
+# make help lists what there is.
+
+GO      ?= go
+SEED    ?=
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build test bench lint clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: bin/rqlited ## build bin/trihold, and bin/rqlited where there is a C compiler
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trihold ./cmd/trihold
+
+# rqlited is SQLite in C. Without a C compiler the two other backends still work.
+bin/rqlited: tools.mod tools.sum
+	@mkdir -p bin
+	@if $(GO) env CC | xargs command -v >/dev/null 2>&1; then \
+		echo "building bin/rqlited (a minute or two, once)"; \
+		CGO_ENABLED=1 $(GO) build -modfile=tools.mod -trimpath -o bin/rqlited github.com/rqlite/rqlite/v8/cmd/rqlited; \
+	else \
+		echo "no C compiler: going on without rqlite (to have it: install gcc or clang, e.g. apt-get install gcc libc6-dev, and run make build again)"; \
+	fi
+
+bin/staticcheck: tools.mod tools.sum
+	@mkdir -p bin
+	$(GO) build -modfile=tools.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+test: build lint ## everything that must hold before a change lands
+	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 15m -race -short ./repo/... ./inmem/... ./sqlitebackend/... ./internal/...
+
+bench: build ## the quick head-to-head on all three backends
+	bin/trihold bench --quick -o bench-results/quick.json
+
+lint: bin/staticcheck ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	bin/staticcheck ./...
+
+clean: ## remove what the other targets made
+	rm -rf bin bench-results

@@ -1,0 +1,8 @@
+package main
+
+// The backends that this program can open.
+import (
+	_ "trihold/inmem"
+	_ "trihold/rqlitebackend"
+	_ "trihold/sqlitebackend"
+)

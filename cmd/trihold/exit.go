@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"trihold/bench/input"
+	"trihold/repo"
+)
+
+// The exit codes. Scripts depend on them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnavailable = 3
+	exitInterrupted = 130
+)
+
+const exitCodes = `Exit codes:
+  0    done
+  1    a verification failed, no run of a comparison is valid, or something unforeseen
+       happened
+  2    bad usage or bad input: nothing was started
+  3    a store could not be opened, or is not available
+  130  interrupted; everything was stopped and removed`
+
+// A usageError is a mistake on the command line.
+type usageError struct{ why string }
+
+func (e *usageError) Error() string { return e.why }
+
+// errReported is an error whose details have been printed already.
+var errReported = errors.New("failed")
+
+func exitCode(err error) int {
+	var usage *usageError
+	var bad *input.Error
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage), errors.As(err, &bad), errors.Is(err, repo.ErrInvalid):
+		return exitUsage
+	case errors.Is(err, repo.ErrUnavailable), errors.Is(err, repo.ErrCorrupt), errors.Is(err, repo.ErrReadOnly), errors.Is(err, repo.ErrUncertain):
+		return exitUnavailable
+	}
+	return exitFailed
+}

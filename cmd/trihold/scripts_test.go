@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// What the program does is told by the scripts.
+func TestScripts(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rqlited, err := filepath.Abs("../../bin/rqlited")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := t.TempDir()
+	if err := os.Symlink(exe, filepath.Join(programs, "trihold")); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			path := []string{programs, filepath.Dir(rqlited), e.Getenv("PATH")}
+			e.Setenv("PATH", strings.Join(path, string(os.PathListSeparator)))
+			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, "tmp"))
+			return os.Mkdir(filepath.Join(e.WorkDir, "tmp"), 0o777)
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "rqlited" {
+				return false, errors.New("no such condition")
+			}
+			_, err := os.Stat(rqlited)
+			return err == nil, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a command and checks that its exit code is one of those given,
+// separated by commas, and that a mistake is said in one line.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE,... command args...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if !slices.Contains(strings.Split(args[0], ","), strconv.Itoa(got)) {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+	if said := ts.ReadFile("stderr"); got > 1 && strings.Count(said, "\n") != 1 {
+		ts.Fatalf("a mistake should be said in one line")
+	}
+}

@@ -1,0 +1,169 @@
+package inmem
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+const (
+	batchFormat = 1
+	// maxBatch bounds the commits, and maxBatchBytes the bytes, of a batch that
+	// takes in one more commit: enough that syncing is shared by all who wait,
+	// and little enough that nobody waits long.
+	maxBatch      = 1024
+	maxBatchBytes = 1 << 20
+)
+
+// A batch is commits that become durable together.
+type batch struct {
+	// entry is the journal entry; empty if no commit was accepted.
+	entry   []byte
+	root    *root // the state after the batch
+	epoch   int   // see Store.failedEpoch
+	replies []reply
+}
+
+// A reply is the answer to one request, given when the batch is durable.
+type reply struct {
+	to  *request
+	rev driver.Rev
+	err error
+}
+
+// A journal entry is a batch of accepted commits:
+//
+//	format, 1 byte
+//	revision of the first commit, 8 bytes; number of commits, 4 bytes, little endian
+//	for each commit
+//	    ID, 16 bytes; number of writes, uvarint
+//	    for each write
+//	        kind, 1 byte; table, uvarint
+//	        length of the key, uvarint; key
+//	        unless it is a delete: length of the row, uvarint; row in canonical form
+
+// entryPrefix is the size of an entry without commits, and of the header that
+// the journal fills in.
+const entryPrefix = wal.EntryHeader + 1 + 8 + 4
+
+// startEntry returns an entry without commits, in buf if it is large enough.
+func startEntry(buf []byte, first driver.Rev) []byte {
+	buf = append(buf[:0], make([]byte, entryPrefix)...)
+	buf[wal.EntryHeader] = batchFormat
+	binary.LittleEndian.PutUint64(buf[wal.EntryHeader+1:], uint64(first))
+	return buf
+}
+
+// closeEntry records the number of commits.
+func closeEntry(entry []byte, commits int) {
+	binary.LittleEndian.PutUint32(entry[wal.EntryHeader+9:], uint32(commits))
+}
+
+// appendCommit adds a commit to an entry.
+func appendCommit(b []byte, c *driver.Commit) []byte {
+	b = append(b, c.ID[:]...)
+	b = binary.AppendUvarint(b, uint64(len(c.Writes)))
+	for i := range c.Writes {
+		w := &c.Writes[i]
+		b = append(b, byte(w.Kind))
+		b = binary.AppendUvarint(b, uint64(w.Table.ID))
+		b = binary.AppendUvarint(b, uint64(len(w.Key)))
+		b = append(b, w.Key...)
+		if w.Kind != driver.Delete {
+			b = binary.AppendUvarint(b, uint64(len(w.Data)))
+			b = append(b, w.Data...)
+		}
+	}
+	return b
+}
+
+// A decoder reads an entry or a block of a snapshot front to back. After a
+// failed read, ok is false and everything reads as zero.
+type decoder struct {
+	b  []byte
+	ok bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.ok, d.b = false, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if uint64(len(d.b)) < n {
+		d.ok, d.b = false, nil
+		return nil
+	}
+	out := d.b[:n]
+	d.b = d.b[n:]
+	return out
+}
+
+func (d *decoder) byte() byte {
+	if b := d.take(1); d.ok {
+		return b[0]
+	}
+	return 0
+}
+
+// table reads the ID of a table.
+func (d *decoder) table(s *driver.Schema) *driver.Table {
+	id := d.uvarint()
+	if !d.ok || id >= uint64(len(s.Tables)) {
+		d.ok = false
+		return s.Tables[0]
+	}
+	return s.Tables[id]
+}
+
+// decodeEntry reads a journal entry's payload and calls visit for each commit.
+// The writes share memory with the payload.
+func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *driver.Commit) error) error {
+	d := decoder{b: payload, ok: true}
+	if f := d.byte(); d.ok && f != batchFormat {
+		return fmt.Errorf("journal entry of format %d; this program reads %d; use a newer program: %w", f, batchFormat, driver.ErrInvalid)
+	}
+	head := d.take(12)
+	if !d.ok {
+		return fmt.Errorf("journal entry is cut short: %w", driver.ErrCorrupt)
+	}
+	first := driver.Rev(binary.LittleEndian.Uint64(head))
+	for i := range driver.Rev(binary.LittleEndian.Uint32(head[8:])) {
+		c := decodeCommit(&d, s)
+		if !d.ok {
+			return fmt.Errorf("journal entry is cut short in revision %d: %w", first+i, driver.ErrCorrupt)
+		}
+		if err := visit(first+i, c); err != nil {
+			return err
+		}
+	}
+	if len(d.b) > 0 {
+		return fmt.Errorf("journal entry has %d bytes left: %w", len(d.b), driver.ErrCorrupt)
+	}
+	return nil
+}
+
+func decodeCommit(d *decoder, s *driver.Schema) *driver.Commit {
+	c := &driver.Commit{}
+	copy(c.ID[:], d.take(uint64(len(c.ID))))
+	for range d.uvarint() {
+		if !d.ok {
+			return c
+		}
+		w := driver.Write{Kind: driver.WriteKind(d.byte()), Table: d.table(s)}
+		w.Key = driver.Key(d.take(d.uvarint()))
+		if w.Kind != driver.Delete {
+			w.Data = d.take(d.uvarint())
+		}
+		d.ok = d.ok && w.Kind >= driver.Insert && w.Kind <= driver.Delete
+		c.Writes = append(c.Writes, w)
+	}
+	return c
+}

@@ -1,0 +1,81 @@
+package inmem
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"trihold/internal/vfs"
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+// Scheme is the scheme of this backend's URLs.
+const Scheme = "inmem"
+
+// A Config says where a store keeps its data and how safely.
+type Config struct {
+	// Dir is the directory of log and snapshots. It is created if it is missing,
+	// and must be empty or hold a store. Class memory takes none.
+	Dir string
+	// Class is memory, process or disk; the default is disk.
+	Class driver.Class
+	// SegmentBytes is the size of log files; the default is 16 MiB. They are
+	// written in full ahead of use.
+	SegmentBytes int64
+	// SnapshotBytes is how much log makes a new snapshot worth while; the default
+	// is 64 MiB. A snapshot is never written before the log has grown as large as
+	// the last one.
+	SnapshotBytes int64
+	// Logger hears of recovered tails and of snapshots; the default is
+	// slog.Default.
+	Logger *slog.Logger
+	// FS is the disk; the default is the operating system's.
+	FS vfs.FS
+}
+
+func init() { driver.Register(Scheme, openURL) }
+
+func openURL(_ context.Context, u *driver.URL) (driver.Store, error) {
+	c := Config{Dir: u.Path}
+	c.Class = driver.Class(u.Params.String("class", ""))
+	c.SegmentBytes = int64(u.Params.Int("segment_bytes", 0))
+	c.SnapshotBytes = int64(u.Params.Int("snapshot_bytes", 0))
+	if err := u.Params.Err(); err != nil {
+		return nil, err
+	}
+	if u.Hosts != nil {
+		return nil, fmt.Errorf("%s: takes a directory, not a host: %w", Scheme, driver.ErrInvalid)
+	}
+	return Open(c)
+}
+
+// validate checks a Config and fills in its defaults.
+func (c *Config) validate() error {
+	var err error
+	if c.Class, err = driver.ParseClass(string(c.Class), Scheme, driver.Memory, driver.Process, driver.Disk); err != nil {
+		return err
+	}
+	switch {
+	case c.Class == driver.Memory && c.Dir != "":
+		return fmt.Errorf("class memory keeps nothing: leave out the directory %s, or ask for class process or disk: %w", c.Dir, driver.ErrInvalid)
+	case c.Class != driver.Memory && c.Dir == "":
+		return fmt.Errorf("class %s needs a directory, such as inmem:data: %w", c.Class, driver.ErrInvalid)
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = wal.DefaultSegmentSize
+	}
+	if c.SegmentBytes < wal.DefaultSegmentSize { // a batch must fit
+		return fmt.Errorf("segment_bytes must be at least %d: %w", wal.DefaultSegmentSize, driver.ErrInvalid)
+	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = 64 << 20
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.FS == nil {
+		c.FS = vfs.OS{}
+	}
+	return nil
+}

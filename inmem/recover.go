@@ -1,0 +1,161 @@
+package inmem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"trihold/internal/vfs"
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+// openFiles creates the store in the directory, or recovers the one that is
+// there, and returns its state.
+func (s *Store) openFiles(ctx context.Context) (*root, error) {
+	m, isStore, err := inspect(s.c.FS, s.c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if !isStore {
+		return s.create()
+	}
+	if err := s.schema.MustMatch(m.Schema); err != nil {
+		return nil, err
+	}
+	return s.recover(ctx, m)
+}
+
+func (s *Store) logConfig(id wal.StoreID) wal.Config {
+	return wal.Config{
+		FS:          s.c.FS,
+		Dir:         filepath.Join(s.c.Dir, logDir),
+		StoreID:     id,
+		SegmentSize: s.c.SegmentBytes,
+		NoSync:      s.c.Class == driver.Process,
+	}
+}
+
+// create makes a new store. The manifest comes last: until it is there, nothing
+// is.
+func (s *Store) create() (*root, error) {
+	m := newManifest(s.schema)
+	text, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	lc := s.logConfig(m.ID)
+	if err := os.RemoveAll(lc.Dir); err != nil { // of an interrupted create
+		return nil, err
+	}
+	log, err := wal.Create(lc)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	dir := filepath.Join(s.c.Dir, snapshotDir)
+	err = s.c.FS.MkdirAll(dir)
+	if err == nil {
+		err = vfs.WriteFile(s.c.FS, filepath.Join(s.c.Dir, manifestName), text)
+	}
+	if err == nil { // the directory itself may be new
+		err = s.c.FS.SyncDir(filepath.Dir(filepath.Clean(s.c.Dir)))
+	}
+	if err != nil {
+		return nil, errors.Join(unavailable(err), log.Close())
+	}
+	s.journal, s.snapshots.id = fileJournal{log}, m.ID
+	return newRoot(s.schema), nil
+}
+
+// unavailable is for a disk that cannot be written to.
+func unavailable(err error) error {
+	return fmt.Errorf("%w: the directory cannot be written to; free some space or choose another disk: %w", driver.ErrUnavailable, err)
+}
+
+// recover reads the newest good snapshot and the log behind it.
+func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
+	s.snapshots.id = m.ID
+	r, damaged, err := s.loadSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	work := thaw(r)
+	log, torn, err := wal.Open(s.logConfig(m.ID), r.index+1, func(index uint64, payload []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		work.index = index
+		s.snapshots.logged += int64(len(payload))
+		return s.replay(work, payload)
+	})
+	if err != nil && damaged != nil {
+		return nil, fmt.Errorf("no snapshot is whole, and the log does not reach back: %w; %w; restore a backup of the directory", damaged, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; restore a backup of the directory", err)
+	}
+	if log.Last() < r.index {
+		return nil, errors.Join(fmt.Errorf("the log ends with entry %d, but the snapshot of revision %d includes entry %d: %w", log.Last(), r.rev, r.index, driver.ErrCorrupt), log.Close())
+	}
+	if torn > 0 {
+		s.c.Logger.Warn("inmem: cut off a commit that a crash interrupted", "dir", s.c.Dir, "bytes", torn, "rev", work.rev)
+	}
+	s.journal = fileJournal{log}
+	return work.freeze(), nil
+}
+
+// replay applies the commits of a journal entry.
+func (s *Store) replay(work *state, payload []byte) error {
+	return decodeEntry(s.schema, payload, func(rev driver.Rev, c *driver.Commit) error {
+		if rev != work.rev+1 {
+			return fmt.Errorf("revision %d follows %d in the log: %w", rev, work.rev, driver.ErrCorrupt)
+		}
+		p, err := prepare(c)
+		if err != nil {
+			return err
+		}
+		work.apply(p)
+		s.recent.add(p.changed(rev))
+		return nil
+	})
+}
+
+// loadSnapshot returns the root of the newest snapshot file that is whole, or an
+// empty one: then the log must reach back to its beginning. It also returns what
+// was wrong with the files that it passed over.
+func (s *Store) loadSnapshot() (r *root, damaged, err error) {
+	revs, err := s.listSnapshots()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := len(revs) - 1; i >= 0; i-- {
+		s.recent = newRecent()
+		r, size, err := readSnapshot(s.c.FS, snapName(s.c.Dir, revs[i]), s.snapshots.id, s.schema, s.recent)
+		switch {
+		case err == nil && r.rev == revs[i]:
+			s.keep(revs[:i+1], r, size)
+			return r, damaged, nil
+		case err == nil:
+			err = fmt.Errorf("%s holds revision %d: %w", snapName(s.c.Dir, revs[i]), r.rev, driver.ErrCorrupt)
+		case !errors.Is(err, driver.ErrCorrupt):
+			return nil, nil, err
+		}
+		s.c.Logger.Warn("inmem: passing over a damaged snapshot", "dir", s.c.Dir, "rev", revs[i], "err", err)
+		damaged = errors.Join(damaged, err)
+	}
+	s.recent = newRecent()
+	return newRoot(s.schema), damaged, nil
+}
+
+// keep takes note of the snapshot files that exist. Of the older ones only the
+// name is known; their log index is that of the newest at most.
+func (s *Store) keep(revs []driver.Rev, newest *root, size int64) {
+	for _, rev := range revs {
+		s.snapshots.kept = append(s.snapshots.kept, written{rev: rev, index: 0})
+	}
+	last := &s.snapshots.kept[len(revs)-1]
+	last.index, last.size = newest.index, size
+	s.snapshots.size = size
+}

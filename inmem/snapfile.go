@@ -1,0 +1,224 @@
+package inmem
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"trihold/internal/vfs"
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+// A snapshot file holds a root and the commits that are retained for Changes. It
+// is named after its revision, in hex. Numbers are little endian unless they are
+// uvarints, checksums are CRC-32C.
+//
+//	header, 64 bytes
+//	  0  magic "TRIHSNP1"
+//	  8  format version, 4 bytes; lowest version that can read it, 4 bytes
+//	 16  store ID, 16 bytes
+//	 32  revision, 8 bytes
+//	 40  index of the last journal entry that it includes, 8 bytes
+//	 60  checksum of the 60 bytes before, 4 bytes
+//
+//	blocks, each
+//	  0  magic "BLCK"
+//	  4  kind, 4 bytes: 1 rows, 2 changes, 3 end
+//	  8  table, 4 bytes
+//	 12  items, 4 bytes
+//	 16  size of the payload, 4 bytes; size when decompressed, 4 bytes
+//	 24  checksum of the block before (or header), of the 24 bytes before, and of
+//	     the payload, 4 bytes
+//	 28  payload, compressed with zstd
+//
+//	row:    revision, uvarint; length, uvarint; row in canonical form
+//	change: revision, uvarint; commit ID, 16 bytes; number of keys, uvarint;
+//	        for each: table, uvarint; 1 if deleted, else 0; length, uvarint; key
+//	end:    the number of rows of each table, uvarint
+//
+// Rows come in the order of the tables and of their primary keys. The file ends
+// with the end block.
+const (
+	snapMagic      = "TRIHSNP1"
+	snapFormat     = 1
+	snapHeaderSize = 64
+	snapBlockSize  = 28
+	snapSuffix     = ".snap"
+
+	blockRows    = 1
+	blockChanges = 2
+	blockEnd     = 3
+
+	// blockTarget is the size at which a block is closed.
+	blockTarget = 256 << 10
+)
+
+func snapName(dir string, rev driver.Rev) string {
+	return filepath.Join(dir, snapshotDir, fmt.Sprintf("%016x%s", rev, snapSuffix))
+}
+
+// parseSnapName returns the revision in a snapshot file's name.
+func parseSnapName(name string) (driver.Rev, bool) {
+	hex, ok := strings.CutSuffix(name, snapSuffix)
+	if !ok {
+		return 0, false
+	}
+	rev, err := strconv.ParseInt(hex, 16, 64)
+	return driver.Rev(rev), err == nil
+}
+
+// A snapWriter writes a snapshot file block by block.
+type snapWriter struct {
+	file  vfs.File
+	at    int64
+	sum   uint32
+	zip   *zstd.Encoder
+	block []byte // the payload of the open block
+	items uint32
+	table uint32
+	out   []byte
+	err   error // the first one; everything after it does nothing
+}
+
+// writeSnapshot writes a root to a file and returns its size.
+func writeSnapshot(fsys vfs.FS, name string, id wal.StoreID, r *root, changes *recent) (int64, error) {
+	tmp := name + ".tmp"
+	f, err := fsys.Create(tmp)
+	if err != nil {
+		return 0, err
+	}
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return 0, errors.Join(err, f.Close())
+	}
+	w := &snapWriter{file: f, zip: zip}
+	w.header(id, r)
+	var end []byte
+	for i := range r.tables {
+		w.rows(&r.tables[i])
+		end = binary.AppendUvarint(end, uint64(r.tables[i].len()))
+	}
+	w.changes(r.rev, changes)
+	w.block, w.items = end, uint32(len(r.tables))
+	w.close(blockEnd)
+	if w.err == nil {
+		w.err = f.Sync()
+	}
+	if w.err = errors.Join(w.err, f.Close()); w.err != nil {
+		return 0, errors.Join(w.err, fsys.Remove(tmp))
+	}
+	if err := fsys.Rename(tmp, name); err != nil {
+		return 0, err
+	}
+	return w.at, fsys.SyncDir(filepath.Dir(name))
+}
+
+func (w *snapWriter) header(id wal.StoreID, r *root) {
+	b := make([]byte, snapHeaderSize)
+	copy(b, snapMagic)
+	binary.LittleEndian.PutUint32(b[8:], snapFormat)
+	binary.LittleEndian.PutUint32(b[12:], snapFormat)
+	copy(b[16:], id[:])
+	binary.LittleEndian.PutUint64(b[32:], uint64(r.rev))
+	binary.LittleEndian.PutUint64(b[40:], r.index)
+	w.sum = crc32.Checksum(b[:60], castagnoli)
+	binary.LittleEndian.PutUint32(b[60:], w.sum)
+	w.write(b)
+}
+
+func (w *snapWriter) write(b []byte) {
+	if w.err == nil {
+		_, w.err = w.file.WriteAt(b, w.at)
+		w.at += int64(len(b))
+	}
+}
+
+func (w *snapWriter) rows(t *table) {
+	w.table = uint32(t.def.ID)
+	var data []byte
+	t.orders[0].Scan(func(r *row) bool {
+		data = t.def.Encode(data[:0], r.value)
+		w.block = binary.AppendUvarint(w.block, uint64(r.rev))
+		w.block = binary.AppendUvarint(w.block, uint64(len(data)))
+		w.block = append(w.block, data...)
+		w.item(blockRows)
+		return w.err == nil
+	})
+	w.close(blockRows)
+}
+
+func (w *snapWriter) changes(to driver.Rev, changes *recent) {
+	w.table = 0
+	some := make([]driver.Change, 0, 256)
+	for after := changes.oldest(); after < to && w.err == nil; after += driver.Rev(len(some)) {
+		var ok bool
+		if some, ok = changes.between(after, to, some[:0]); !ok {
+			after = changes.oldest() // meanwhile they have been forgotten
+			some = some[:0]
+			continue
+		}
+		for _, c := range some {
+			w.change(c)
+		}
+	}
+	w.close(blockChanges)
+}
+
+func (w *snapWriter) change(c driver.Change) {
+	w.block = binary.AppendUvarint(w.block, uint64(c.Rev))
+	w.block = append(w.block, c.ID[:]...)
+	w.block = binary.AppendUvarint(w.block, uint64(len(c.Keys)))
+	for _, k := range c.Keys {
+		w.block = binary.AppendUvarint(w.block, uint64(k.Table.ID))
+		deleted := byte(0)
+		if k.Deleted {
+			deleted = 1
+		}
+		w.block = append(w.block, deleted)
+		w.block = binary.AppendUvarint(w.block, uint64(len(k.Key)))
+		w.block = append(w.block, k.Key...)
+	}
+	w.item(blockChanges)
+}
+
+// item counts an item and closes the block if it is large enough.
+func (w *snapWriter) item(kind uint32) {
+	w.items++
+	if len(w.block) >= blockTarget {
+		w.close(kind)
+	}
+}
+
+// close writes the open block, unless it is empty.
+func (w *snapWriter) close(kind uint32) {
+	if w.items == 0 {
+		return
+	}
+	w.out = append(w.out[:0], make([]byte, snapBlockSize)...)
+	w.out = w.zip.EncodeAll(w.block, w.out)
+	b := w.out
+	copy(b, "BLCK")
+	binary.LittleEndian.PutUint32(b[4:], kind)
+	binary.LittleEndian.PutUint32(b[8:], w.table)
+	binary.LittleEndian.PutUint32(b[12:], w.items)
+	binary.LittleEndian.PutUint32(b[16:], uint32(len(b)-snapBlockSize))
+	binary.LittleEndian.PutUint32(b[20:], uint32(len(w.block)))
+	w.sum = blockSum(w.sum, b)
+	binary.LittleEndian.PutUint32(b[24:], w.sum)
+	w.write(b)
+	w.block, w.items = w.block[:0], 0
+}
+
+// blockSum continues the chain of checksums over a block.
+func blockSum(before uint32, b []byte) uint32 {
+	sum := crc32.Checksum(binary.LittleEndian.AppendUint32(nil, before), castagnoli)
+	sum = crc32.Update(sum, castagnoli, b[:24])
+	return crc32.Update(sum, castagnoli, b[snapBlockSize:])
+}

@@ -1,0 +1,80 @@
+package inmem
+
+import (
+	"context"
+	"iter"
+
+	"trihold/repo/driver"
+)
+
+// A snapshot is a root that is being read.
+type snapshot struct {
+	store *Store
+	root  *root // nil after Close
+}
+
+var _ driver.Snapshot = (*snapshot)(nil)
+
+// Begin implements driver.Store. Every mode gets the latest root.
+func (s *Store) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
+	if err := s.usable(ctx, "begin"); err != nil {
+		return nil, err
+	}
+	return &snapshot{store: s, root: s.published.Load()}, nil
+}
+
+// Rev implements driver.Snapshot.
+func (s *snapshot) Rev() driver.Rev {
+	if s.root == nil {
+		return 0
+	}
+	return s.root.rev
+}
+
+// Get implements driver.Snapshot.
+func (s *snapshot) Get(ctx context.Context, t *driver.Table, key driver.Key) (driver.Row, error) {
+	if err := s.usable(ctx); err != nil {
+		return driver.Row{}, err
+	}
+	r := s.root.tables[t.ID].get(key)
+	if r == nil {
+		return driver.Row{}, driver.ErrNotFound
+	}
+	return driver.Row{Rev: r.rev, Value: r.value}, nil
+}
+
+// Scan implements driver.Snapshot.
+func (s *snapshot) Scan(ctx context.Context, span driver.Span) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
+		if err := s.usable(ctx); err != nil {
+			yield(driver.Row{}, err)
+			return
+		}
+		n := 0
+		for r := range s.root.tables[span.Table.ID].walk(span) {
+			if !yield(driver.Row{Rev: r.rev, Value: r.value}, nil) {
+				return
+			}
+			if n++; n%256 != 0 {
+				continue
+			}
+			if err := s.usable(ctx); err != nil {
+				yield(driver.Row{}, err)
+				return
+			}
+		}
+	}
+}
+
+func (s *snapshot) usable(ctx context.Context) error {
+	if s.root == nil {
+		return driver.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Close implements driver.Snapshot.
+func (s *snapshot) Close() error {
+	s.root = nil
+	return nil
+}

@@ -1,0 +1,189 @@
+package inmem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"trihold/internal/lockfile"
+	"trihold/repo/driver"
+)
+
+const (
+	lockName    = "lock"
+	logDir      = "log"
+	snapshotDir = "snapshots"
+)
+
+// A Store is an open in-memory store. It is safe for concurrent use.
+type Store struct {
+	c      Config
+	lock   *lockfile.Lock // nil for class memory
+	schema *driver.Schema // set by Prepare
+
+	published atomic.Pointer[root]
+	recent    *recent
+
+	// closing guards queue against being closed while a commit is sent.
+	closing sync.RWMutex
+	queue   chan *request
+	closed  chan struct{} // closed by Close, before queue is
+
+	batches chan *batch   // from the committer to the flusher
+	flushed chan struct{} // closed when the flusher has ended
+	buffers buffers
+
+	// failedEpoch is the highest epoch a batch of which could not be written.
+	// Later batches of that epoch rest on it and fail too; the committer then
+	// goes back to the published root and begins the next epoch.
+	failedEpoch atomic.Int64
+	// stopErr is set when writing has ended for good.
+	stopErr atomic.Pointer[driver.Error]
+
+	journal   journal // owned by the flusher
+	snapshots snapshots
+}
+
+var _ driver.Store = (*Store)(nil)
+
+// Open opens a store, and takes the lock of its directory. Nothing else is
+// written before Prepare.
+func Open(c Config) (*Store, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		c:       c,
+		recent:  newRecent(),
+		queue:   make(chan *request, 4*maxBatch),
+		closed:  make(chan struct{}),
+		batches: make(chan *batch, 1),
+		flushed: make(chan struct{}),
+		buffers: newBuffers(),
+	}
+	s.failedEpoch.Store(-1)
+	s.snapshots.done = make(chan written, 1)
+	if c.Class == driver.Memory {
+		return s, nil
+	}
+	info, err := os.Stat(c.Dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("%s is a file; inmem keeps its data in a directory: %w", c.Dir, driver.ErrInvalid)
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+			return nil, fmt.Errorf("create directory: %w", err)
+		}
+	case err != nil:
+		return nil, err
+	}
+	if _, _, err := inspect(c.FS, c.Dir); err != nil { // refuse before leaving a lock behind
+		return nil, err
+	}
+	if s.lock, err = lockfile.Acquire(filepath.Join(c.Dir, lockName), "the directory "+c.Dir); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Prepare implements driver.Store.
+func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
+	s.schema = schema
+	r := newRoot(schema)
+	var err error
+	if s.c.Class == driver.Memory {
+		s.journal = &noJournal{}
+	} else if r, err = s.openFiles(ctx); err != nil {
+		return driver.Failed("open "+s.c.Dir, nil, err)
+	}
+	s.published.Store(r)
+	go s.commitLoop(thaw(r))
+	go s.flushLoop()
+	return nil
+}
+
+// usable returns why an operation cannot begin, if it cannot.
+func (s *Store) usable(ctx context.Context, op string) error {
+	select {
+	case <-s.closed:
+		return driver.Failed(op, driver.ErrClosed, nil)
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return driver.Failed(op, nil, err)
+	}
+	return nil
+}
+
+// Status implements driver.Store.
+func (s *Store) Status(ctx context.Context) (driver.Status, error) {
+	if err := s.usable(ctx, "status"); err != nil {
+		return driver.Status{}, err
+	}
+	st := driver.Status{
+		Backend: Scheme,
+		Class:   s.c.Class,
+		Rev:     s.published.Load().rev,
+		Oldest:  s.recent.oldest(),
+	}
+	if s.c.Class == driver.Memory {
+		return st, nil
+	}
+	err := filepath.WalkDir(s.c.Dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreMissing(err)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+			st.Disk += sys.Blocks * 512
+		}
+		return nil
+	})
+	return st, err
+}
+
+// ignoreMissing is for files that were removed during a walk.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Close implements driver.Store.
+func (s *Store) Close() error {
+	s.closing.Lock()
+	select {
+	case <-s.closed:
+		s.closing.Unlock()
+		return nil
+	default:
+	}
+	close(s.closed)
+	close(s.queue)
+	s.closing.Unlock()
+	var err error
+	if s.published.Load() != nil { // Prepare has succeeded
+		<-s.flushed
+		s.snapshots.running.Wait()
+		select {
+		case w := <-s.snapshots.done:
+			s.finishSnapshot(w)
+		default:
+		}
+		err = s.journal.close()
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Release())
+	}
+	return err
+}

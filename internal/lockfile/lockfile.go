@@ -1,0 +1,60 @@
+// Package lockfile lets one process at a time own something on disk: a
+// directory, or a file that several programs must not open at once.
+//
+// The lock is flock(2) on a file of its own, which is left behind: the lock, not
+// the file, is what counts, and it ends with the process.
+package lockfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"trihold/repo/driver"
+)
+
+// A Lock is a held lock.
+type Lock struct{ f *os.File }
+
+// Acquire takes the lock or, if another process (or another call in this one)
+// holds it, returns an ErrUnavailable that names the holder and says what the
+// lock is for.
+func Acquire(name, what string) (*Lock, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("lock %s: %w: cannot write there; choose a place that this user can write to: %w", what, driver.ErrReadOnly, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", what, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder := holder(f)
+		if closeErr := f.Close(); !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", what, errors.Join(err, closeErr))
+		}
+		return nil, fmt.Errorf("%s is in use by %s; stop that first, or use another place: %w", what, holder, driver.ErrUnavailable)
+	}
+	// The number is for people; failing to write it is no reason to stop.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return &Lock{f}, nil
+}
+
+// holder describes who holds the lock, as far as the file tells.
+func holder(f *os.File) string {
+	b := make([]byte, 32)
+	n, _ := f.ReadAt(b, 0)
+	if pid := strings.TrimSpace(string(b[:n])); pid != "" {
+		return "process " + pid
+	}
+	return "another process"
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.f.Close() }

@@ -1,0 +1,51 @@
+package sqlstmt
+
+import (
+	"errors"
+	"strings"
+
+	"trihold/repo/driver"
+)
+
+// ErrCommitted means that a commit with this ID is already there.
+var ErrCommitted = errors.New("commit is already there")
+
+// Refusal returns what the message of a failed statement says about the commit:
+// an error of kind ErrConflict; ErrCommitted; or an error of kind ErrExists with
+// the table and, unless it was the primary key, the index. It returns nil if the
+// message is about something else.
+func (l *Layout) Refusal(message string) error {
+	if strings.Contains(message, conflict) {
+		return driver.Failed("commit", driver.ErrConflict, nil)
+	}
+	_, columns, found := strings.Cut(message, "UNIQUE constraint failed: ")
+	if !found {
+		return nil
+	}
+	// modernc adds the code in parentheses, which no name contains.
+	columns, _, _ = strings.Cut(columns, " (")
+	columns = strings.TrimSpace(columns)
+	if columns == "_trihold_changes.id" {
+		return ErrCommitted
+	}
+	for _, t := range l.tables {
+		if columns == t.violation(t.def.Key) {
+			return &driver.Error{Op: "commit", Table: t.def.Name, Kind: driver.ErrExists}
+		}
+		for _, x := range t.def.Indices {
+			if x.Unique && columns == t.violation(unrepeated(x.Columns)) {
+				return &driver.Error{Op: "commit", Table: t.def.Name, Index: t.def.IndexColumnNames(x), Kind: driver.ErrExists}
+			}
+		}
+	}
+	return nil
+}
+
+// violation returns how SQLite names a unique constraint over the given columns.
+func (t *table) violation(at []int) string {
+	names := make([]string, len(at))
+	for i, c := range at {
+		names[i] = t.def.Name + "." + t.def.Columns[c].Name
+	}
+	return strings.Join(names, ", ")
+}

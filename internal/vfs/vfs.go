@@ -1,0 +1,162 @@
+// Package vfs is the disk as the in-memory store's log and snapshots see it, so
+// that tests can own it: [OS] is the real one.
+//
+// The interfaces hold what durable files need and nothing else. Names are paths
+// of the operating system.
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// An FS opens, renames and lists files. It is safe for concurrent use.
+type FS interface {
+	// Open opens an existing file for reading and writing.
+	Open(name string) (File, error)
+	// Create makes a new empty file; it is an error if the name exists.
+	Create(name string) (File, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	MkdirAll(dir string) error
+	// List returns the names of the entries of a directory, sorted. A missing
+	// directory is fs.ErrNotExist.
+	List(dir string) ([]string, error)
+	// SyncDir makes the entries of a directory durable: files created, renamed
+	// and removed in it before the call.
+	SyncDir(dir string) error
+}
+
+// A File is an open file. Methods other than Close may be called concurrently.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	// Sync makes the content durable. After it failed once, nothing is known
+	// about what was written since the last success: the caller must not go on
+	// writing and believe a later success.
+	Sync() error
+	Truncate(size int64) error
+	Size() (int64, error)
+	Close() error
+}
+
+// OS is the operating system's file system.
+type OS struct{}
+
+var _ FS = OS{}
+
+// Open implements FS.
+func (OS) Open(name string) (File, error) { return open(name, os.O_RDWR) }
+
+// Create implements FS.
+func (OS) Create(name string) (File, error) { return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL) }
+
+func open(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, flag, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+// Rename implements FS.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove implements FS.
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// MkdirAll implements FS.
+func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
+
+// List implements FS.
+func (OS) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// SyncDir implements FS.
+func (OS) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+type osFile struct{ *os.File }
+
+// Sync flushes the content, and of the metadata only what reading it back needs.
+func (f osFile) Sync() error {
+	for {
+		err := unix.Fdatasync(int(f.Fd()))
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("fdatasync %s: %w", f.Name(), err)
+		}
+	}
+}
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// ReadFile returns the content of a file.
+func ReadFile(fsys FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	b := make([]byte, size)
+	_, err = f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b, errors.Join(err, f.Close())
+}
+
+// WriteFile makes a file with the given content durable under its name, all of
+// it or nothing: a reader finds the old file, if there was one, or the new one.
+func WriteFile(fsys FS, name string, content []byte) error {
+	tmp := name + ".tmp"
+	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := fsys.Create(tmp)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, fsys.Remove(tmp))
+	}
+	if err := fsys.Rename(tmp, name); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(name))
+}

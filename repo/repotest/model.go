@@ -1,0 +1,209 @@
+package repotest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"trihold/repo/driver"
+)
+
+// A Model is a driver.Store that is meant to be obviously right, and is nothing
+// else: one mutex, plain maps, a copy of everything at every commit, a sort at
+// every scan. It judges keys by their decoded values, not by their bytes.
+// Histories run on it to say what the answers of a backend should have been. It
+// is kept in memory only, where Reopen finds it.
+type Model struct {
+	// Live makes reads return live objects, as a backend that keeps Go values in
+	// memory does. The zero value returns rows in canonical form.
+	Live bool
+
+	mu     sync.Mutex
+	schema *driver.Schema
+	now    modelState
+	log    []driver.Change // the change of revision i is log[i-1]
+	ids    map[driver.CommitID]driver.Rev
+	closed bool
+	grown  chan struct{} // closed at the next commit, and by Close
+}
+
+var _ driver.Store = (*Model)(nil)
+
+// NewModel returns an empty model.
+func NewModel() *Model {
+	return &Model{ids: map[driver.CommitID]driver.Rev{}, grown: make(chan struct{})}
+}
+
+// Reopen returns a model that holds what m, which is closed, has held.
+func (m *Model) Reopen() *Model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Model{Live: m.Live, schema: m.schema, now: m.now, log: m.log, ids: m.ids, grown: make(chan struct{})}
+}
+
+func (m *Model) Prepare(ctx context.Context, s *driver.Schema) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return driver.Failed("prepare", driver.ErrClosed, nil)
+	}
+	if m.schema != nil {
+		if err := s.MustMatch(m.schema.Describe()); err != nil {
+			return driver.Failed("prepare", driver.ErrInvalid, err)
+		}
+	}
+	m.schema = s
+	return ctx.Err()
+}
+
+func (m *Model) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx, "begin"); err != nil {
+		return nil, err
+	}
+	return &modelSnapshot{state: m.now, live: m.Live}, nil
+}
+
+// usable returns why nothing can be done, if so. The caller holds mu.
+func (m *Model) usable(ctx context.Context, op string) error {
+	if m.closed {
+		return driver.Failed(op, driver.ErrClosed, nil)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
+
+func (m *Model) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx, "commit"); err != nil {
+		return 0, err
+	}
+	if rev, ok := m.ids[c.ID]; ok {
+		return rev, nil
+	}
+	if err := m.now.check(c.Checks); err != nil {
+		return 0, err
+	}
+	next, err := m.now.apply(c.Writes)
+	if err != nil {
+		return 0, err
+	}
+	change := driver.Change{Rev: next.rev, ID: c.ID}
+	for _, w := range c.Writes {
+		change.Keys = append(change.Keys, driver.ChangedKey{Table: w.Table, Key: w.Key, Deleted: w.Kind == driver.Delete})
+	}
+	m.now, m.log, m.ids[c.ID] = next, append(m.log, change), next.rev
+	close(m.grown)
+	m.grown = make(chan struct{})
+	return next.rev, nil
+}
+
+func (m *Model) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.Change, error] {
+	return func(yield func(driver.Change, error) bool) {
+		for at := after; ; {
+			m.mu.Lock()
+			err := m.usable(ctx, "changes")
+			if err == nil && at > m.now.rev {
+				err = driver.Failed("changes", driver.ErrInvalid, fmt.Errorf("revision %d is not of this store, which is at %d", at, m.now.rev))
+			}
+			log, grown := m.log, m.grown
+			m.mu.Unlock()
+			if err != nil {
+				yield(driver.Change{}, err)
+				return
+			}
+			if int(at) < len(log) {
+				if !yield(log[at], nil) {
+					return
+				}
+				at++
+				continue
+			}
+			select {
+			case <-grown:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (m *Model) Status(ctx context.Context) (driver.Status, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx, "status"); err != nil {
+		return driver.Status{}, err
+	}
+	return driver.Status{Backend: "model", Class: driver.Memory, Rev: m.now.rev}, nil
+}
+
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.closed = true
+		close(m.grown)
+	}
+	return nil
+}
+
+// A modelSnapshot reads one state.
+type modelSnapshot struct {
+	state  modelState
+	live   bool
+	closed bool
+}
+
+func (s *modelSnapshot) Rev() driver.Rev { return s.state.rev }
+
+func (s *modelSnapshot) usable(ctx context.Context, op string) error {
+	if s.closed {
+		return driver.Failed(op, driver.ErrClosed, nil)
+	}
+	return ctx.Err()
+}
+
+func (s *modelSnapshot) row(r modelRow) driver.Row {
+	if s.live {
+		return driver.Row{Rev: r.rev, Value: r.live}
+	}
+	return driver.Row{Rev: r.rev, Data: slices.Clone(r.data)}
+}
+
+func (s *modelSnapshot) Get(ctx context.Context, t *driver.Table, key driver.Key) (driver.Row, error) {
+	if err := s.usable(ctx, "get"); err != nil {
+		return driver.Row{}, err
+	}
+	r, ok := s.state.rows[t][key]
+	if !ok {
+		return driver.Row{}, &driver.Error{Op: "get", Table: t.Name, Key: t.FormatKey(key), Kind: driver.ErrNotFound}
+	}
+	return s.row(r), nil
+}
+
+func (s *modelSnapshot) Scan(ctx context.Context, span driver.Span) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
+		for _, r := range s.state.scan(span) {
+			if err := s.usable(ctx, "scan"); err != nil {
+				yield(driver.Row{}, err)
+				return
+			}
+			if !yield(s.row(r), nil) {
+				return
+			}
+		}
+		if err := s.usable(ctx, "scan"); err != nil {
+			yield(driver.Row{}, err)
+		}
+	}
+}
+
+func (s *modelSnapshot) Close() error {
+	s.closed = true
+	return nil
+}
