@@ -16,7 +16,7 @@ build: bin/rqlited ## build bin/trihold, and bin/rqlited where there is a C comp
 # rqlited is SQLite in C. Without a C compiler the two other backends still work.
 bin/rqlited: tools.mod tools.sum
 	@mkdir -p bin
-	@if $(GO) env CC | xargs command -v >/dev/null 2>&1; then \
+	@if command -v $$($(GO) env CC | cut -d' ' -f1) >/dev/null 2>&1; then \
 		echo "building bin/rqlited (a minute or two, once)"; \
 		CGO_ENABLED=1 $(GO) build -modfile=tools.mod -trimpath -o bin/rqlited github.com/rqlite/rqlite/v8/cmd/rqlited; \
 	else \
