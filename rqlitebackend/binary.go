@@ -46,7 +46,7 @@ func findBinary(named string) (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("there is no rqlited: run make build with a C compiler installed, or name one in parameter binary or in %s (looked in %s and $PATH): %w",
-		binaryVariable, strings.Join(places, ", "), driver.ErrInvalid)
+		binaryVariable, strings.Join(places, ", "), driver.ErrUnavailable)
 }
 
 // binsAbove returns bin in dir and in the directories above it, up to the one

@@ -66,7 +66,7 @@ func TestAMissingBinaryIsNamedWithTheRemedy(t *testing.T) {
 	t.Setenv("PATH", empty)
 	t.Setenv(binaryVariable, "")
 	_, err := Open(t.Context(), Config{Dir: "data", Logger: quiet})
-	refusedWith(t, "no rqlited", err, driver.ErrInvalid, "make build", "C compiler", binaryVariable)
+	refusedWith(t, "no rqlited", err, driver.ErrUnavailable, "make build", "C compiler", binaryVariable)
 	t.Setenv(binaryVariable, filepath.Join(empty, "rqlited"))
 	_, err = Open(t.Context(), Config{Dir: "data", Logger: quiet})
 	refusedWith(t, "wrong variable", err, driver.ErrInvalid, binaryVariable, "names")

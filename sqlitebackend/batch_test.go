@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"pgregory.net/rapid"
 
+	"trihold/internal/lockfile"
 	"trihold/internal/sqlstmt"
 	"trihold/repo"
 	"trihold/repo/driver"
@@ -57,7 +58,7 @@ func stopped(t interface {
 		t.Fatal(err)
 	}
 	c.Logger = slog.New(slog.DiscardHandler)
-	lock, err := takeLock(c.Path)
+	lock, err := lockfile.Acquire(c.Path+"-lock", c.Path)
 	if err != nil {
 		t.Fatal(err)
 	}

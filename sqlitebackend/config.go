@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"trihold/internal/lockfile"
 	"trihold/repo/driver"
 )
 
@@ -79,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := takeLock(c.Path)
+	lock, err := lockfile.Acquire(c.Path+"-lock", c.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,7 @@ package sqlitebackend
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -58,12 +56,4 @@ func oneLine(err error) error {
 		return errors.New(strings.Join(strings.Fields(msg), " "))
 	}
 	return err
-}
-
-// kindOfFileError returns the kind of an error of package os.
-func kindOfFileError(err error) error {
-	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return driver.ErrReadOnly
-	}
-	return driver.ErrUnavailable
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"trihold/internal/lockfile"
 	"trihold/internal/sqlstmt"
 	"trihold/repo/driver"
 )
@@ -24,7 +25,7 @@ const revText = `SELECT coalesce(max("rev"), 0) FROM "_trihold_changes"`
 // snapshots that are held for too long.
 type Store struct {
 	config Config
-	lock   *lock
+	lock   *lockfile.Lock
 
 	// Set by Prepare, and then read-only.
 	layout  *sqlstmt.Layout
@@ -46,7 +47,7 @@ type Store struct {
 
 var _ driver.Store = (*Store)(nil)
 
-func newStore(c Config, lock *lock) *Store {
+func newStore(c Config, lock *lockfile.Lock) *Store {
 	return &Store{config: c, lock: lock, closing: make(chan struct{})}
 }
 
@@ -105,7 +106,7 @@ func (s *Store) Close() error {
 		if s.prepared {
 			s.closeErr = s.shut()
 		}
-		if err := s.lock.release(); err != nil {
+		if err := s.lock.Release(); err != nil {
 			s.closeErr = errors.Join(s.closeErr, fmt.Errorf("release lock: %w", err))
 		}
 	})

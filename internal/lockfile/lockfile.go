@@ -30,7 +30,7 @@ func Acquire(name, what string) (*Lock, error) {
 		return nil, fmt.Errorf("lock %s: %w: cannot write there; choose a place that this user can write to: %w", what, driver.ErrReadOnly, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", what, err)
+		return nil, fmt.Errorf("lock %s: %w: %w", what, driver.ErrUnavailable, err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		holder := holder(f)
@@ -50,10 +50,14 @@ func Acquire(name, what string) (*Lock, error) {
 func holder(f *os.File) string {
 	b := make([]byte, 32)
 	n, _ := f.ReadAt(b, 0)
-	if pid := strings.TrimSpace(string(b[:n])); pid != "" {
+	switch pid := strings.TrimSpace(string(b[:n])); pid {
+	case "":
+		return "another process"
+	case strconv.Itoa(os.Getpid()):
+		return "this process already"
+	default:
 		return "process " + pid
 	}
-	return "another process"
 }
 
 // Release gives the lock back.
