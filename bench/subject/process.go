@@ -3,14 +3,9 @@ package subject
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"runtime"
-	"strings"
-	"syscall"
 	"time"
 
 	"trihold/bench/proc"
@@ -25,68 +20,37 @@ type Command struct {
 
 // A Process is a subject process. It does one thing at a time.
 type Process struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	replies <-chan reply
-	words   *lastWords
-	ended   chan struct{} // closed when the process has ended
-	err     error         // how it ended; read after ended
+	child   *proc.Child
+	replies chan reply
 }
 
 // Start starts a subject process. The caller ends it with Stop or Kill.
 func Start(c Command) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Args[0] = "trihold"
-	// The group keeps a terminal's interrupt away: the starter decides.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start subject process: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start subject process: %w", err)
-	}
-	words := &lastWords{}
-	cmd.Stderr = words
-	replies := make(chan reply)
-	cmd.WaitDelay = time.Second // for a descendant that holds on to its standard error
-	p := &Process{cmd: cmd, in: in, replies: replies, words: words, ended: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		// Pdeathsig is sent when the starting thread ends, so that thread is kept.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		if err := cmd.Start(); err != nil {
-			started <- err
-			return
-		}
-		started <- nil
-		p.read(out, replies)
-		p.err = cmd.Wait()
-		close(p.ended)
-	}()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start subject process: %w", err)
+	p := &Process{replies: make(chan reply)}
+	var err error
+	if p.child, err = proc.StartChild(cmd, p.read); err != nil {
+		return nil, fmt.Errorf("subject process: %w", err)
 	}
 	return p, nil
 }
 
 // read passes on what the process replies until it closes its output.
-func (p *Process) read(out io.Reader, replies chan<- reply) {
-	defer close(replies)
+func (p *Process) read(out io.Reader) {
+	defer close(p.replies)
 	dec := json.NewDecoder(out)
 	for {
 		var r reply
 		if err := dec.Decode(&r); err != nil {
 			return
 		}
-		replies <- r
+		p.replies <- r
 	}
 }
 
 // Tree returns the process and its descendants.
-func (p *Process) Tree() proc.Tree { return proc.Tree{Root: p.cmd.Process.Pid} }
+func (p *Process) Tree() proc.Tree { return p.child.Tree() }
 
 // Prepare makes the workload's session, which is what the process needs to
 // generate load: memory taken up to here is not the store's.
@@ -156,7 +120,7 @@ func (p *Process) do(ctx context.Context, c call) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.do, err)
 	}
-	if _, err := p.in.Write(append(line, '\n')); err != nil {
+	if _, err := p.child.In.Write(append(line, '\n')); err != nil {
 		return p.died(c.do)
 	}
 	watchdog := time.NewTimer(c.lasts + silence)
@@ -192,82 +156,25 @@ func (p *Process) do(ctx context.Context, c call) error {
 
 // died explains the end of a process that should have gone on.
 func (p *Process) died(do verb) error {
-	<-p.ended
-	how := "it ended"
-	if p.err != nil {
-		how = p.err.Error()
-	}
-	if words := p.words.line(); words != "" {
-		how += ": " + words
-	}
-	return fmt.Errorf("%s: the subject process died: %s", do, how)
+	return fmt.Errorf("%s: the subject process died: %s", do, p.child.LastWords())
 }
-
-// stopWait is how long a process that was asked to end may take: a store may
-// have a snapshot to write, or processes to stop.
-const stopWait = 10 * time.Second
 
 // Stop asks the process to close its store and to end, and kills it if it does
 // not.
 func (p *Process) Stop() error {
-	pids, listErr := p.Tree().PIDs()
-	// Closing its input is the request. The replies of what it was doing are not
-	// wanted any more.
-	err := p.in.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
-	go func() {
-		for range p.replies {
-		}
-	}()
-	select {
-	case <-p.ended:
-		return errors.Join(err, listErr, proc.Wait(pids, stopWait))
-	case <-time.After(stopWait):
-		return errors.Join(err, listErr, p.Kill())
-	}
+	go p.discard()
+	return p.child.Stop()
 }
 
 // Kill ends the process and all its descendants at once, as kill -9 does, and
 // waits until they are gone.
 func (p *Process) Kill() error {
-	err := p.Tree().Kill()
-	go func() {
-		for range p.replies {
-		}
-	}()
-	<-p.ended
-	return err
+	go p.discard()
+	return p.child.Kill()
 }
 
-// lastWords keeps the end of what a process wrote on its standard error.
-type lastWords struct {
-	text []byte
-}
-
-const maxWords = 4096
-
-// Write is called by one goroutine of os/exec, and line after that has ended.
-func (w *lastWords) Write(b []byte) (int, error) {
-	w.text = append(w.text, b...)
-	if n := len(w.text) - maxWords; n > 0 {
-		w.text = append(w.text[:0], w.text[n:]...)
+// discard takes the replies that nobody waits for any more.
+func (p *Process) discard() {
+	for range p.replies {
 	}
-	return len(b), nil
-}
-
-// line returns the line that explains most: that of a panic, or else the last.
-func (w *lastWords) line() string {
-	last := ""
-	for line := range strings.Lines(string(w.text)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return line
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return last
 }
