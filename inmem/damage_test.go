@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"trihold/internal/vfs"
@@ -237,7 +238,7 @@ func flip(t *testing.T, name string) {
 // faultFS is the real disk, some operations of which can be made to fail.
 type faultFS struct {
 	vfs.OS
-	sync, create error
+	failSync, failCreate atomic.Bool
 }
 
 type faultFile struct {
@@ -246,16 +247,16 @@ type faultFile struct {
 }
 
 func (f *faultFS) Create(name string) (vfs.File, error) {
-	if f.create != nil {
-		return nil, f.create
+	if f.failCreate.Load() {
+		return nil, fs.ErrPermission // as good as no space: no new segment
 	}
 	file, err := f.OS.Create(name)
 	return faultFile{file, f}, err
 }
 
 func (f faultFile) Sync() error {
-	if f.fs.sync != nil {
-		return f.fs.sync
+	if f.fs.failSync.Load() {
+		return errors.New("injected: input/output error")
 	}
 	return f.File.Sync()
 }
@@ -268,12 +269,12 @@ func TestAfterAFailedSyncNothingIsAcknowledgedAndReadingGoesOn(t *testing.T) {
 	if err := addNotes(ctx, s, 0, 10); err != nil {
 		t.Fatal(err)
 	}
-	disk.sync = errors.New("injected: input/output error")
+	disk.failSync.Store(true)
 	c := &driver.Commit{ID: driver.CommitID{1}, Writes: []driver.Write{noteWrite(100)}}
 	if _, err := s.Driver().Commit(ctx, c); !errors.Is(err, driver.ErrUncertain) {
 		t.Errorf("commit with a failing sync: %v; it may be on disk", err)
 	}
-	disk.sync = nil
+	disk.failSync.Store(false)
 	if _, err := s.Driver().Commit(ctx, &driver.Commit{ID: driver.CommitID{2}, Writes: []driver.Write{noteWrite(101)}}); !errors.Is(err, driver.ErrUnavailable) {
 		t.Errorf("commit after a failed sync: %v; a later success must not be believed", err)
 	}
@@ -313,7 +314,7 @@ func TestWithAFullDiskCommitsFailAndGoOnWhenThereIsSpaceAgain(t *testing.T) {
 	var id int64
 	for ; failed == nil; id++ {
 		if id == 10 {
-			disk.create = fs.ErrPermission // as good as no space: no new segment
+			disk.failCreate.Store(true)
 		}
 		if id > 100_000 {
 			t.Fatal("the disk never filled up")
@@ -324,7 +325,7 @@ func TestWithAFullDiskCommitsFailAndGoOnWhenThereIsSpaceAgain(t *testing.T) {
 		t.Errorf("commit on a full disk: %v", failed)
 	}
 	lost := id - 1
-	disk.create = nil
+	disk.failCreate.Store(false)
 	for try := 0; ; try++ { // the preparation under way may still fail
 		if err := big(id); err == nil {
 			break

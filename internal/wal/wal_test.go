@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"trihold/internal/vfs"
@@ -301,8 +302,8 @@ func TestDamageBeforeTheTailOfACrashedLogIsDetected(t *testing.T) {
 // faultFS fails chosen operations of the real file system.
 type faultFS struct {
 	vfs.OS
-	failSync   bool
-	failCreate bool
+	failSync   atomic.Bool
+	failCreate atomic.Bool
 }
 
 type faultFile struct {
@@ -313,7 +314,7 @@ type faultFile struct {
 var errInjected = errors.New("injected")
 
 func (f *faultFS) Create(name string) (vfs.File, error) {
-	if f.failCreate {
+	if f.failCreate.Load() {
 		return nil, errInjected
 	}
 	file, err := f.OS.Create(name)
@@ -321,7 +322,7 @@ func (f *faultFS) Create(name string) (vfs.File, error) {
 }
 
 func (f faultFile) Sync() error {
-	if f.fs.failSync {
+	if f.fs.failSync.Load() {
 		return errInjected
 	}
 	return f.File.Sync()
@@ -337,11 +338,11 @@ func TestAFailedSyncStopsTheLogForGood(t *testing.T) {
 	}
 	appendEntries(t, l, 3)
 	waitForSpare(l)
-	fsys.failSync = true
+	fsys.failSync.Store(true)
 	if _, err := l.Append(make([]byte, EntryHeader+10)); !errors.Is(err, errInjected) {
 		t.Errorf("append with failing sync: %v", err)
 	}
-	fsys.failSync = false
+	fsys.failSync.Store(false)
 	if _, err := l.Append(make([]byte, EntryHeader+10)); !errors.Is(err, errInjected) {
 		t.Errorf("append after a failed sync: %v; a later success must not be believed", err)
 	}
@@ -368,7 +369,7 @@ func TestWithoutSpaceForASegmentAppendFailsAndLaterGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitForSpare(l)
-	fsys.failCreate = true
+	fsys.failCreate.Store(true)
 	var failed error
 	for failed == nil {
 		_, failed = l.Append(append(make([]byte, EntryHeader), payload(l.Last()+1)...))
@@ -376,7 +377,7 @@ func TestWithoutSpaceForASegmentAppendFailsAndLaterGoesOn(t *testing.T) {
 	if !errors.Is(failed, ErrNoSpace) {
 		t.Fatalf("append without space: %v", failed)
 	}
-	fsys.failCreate = false
+	fsys.failCreate.Store(false)
 	if _, err := l.Append(make([]byte, EntryHeader+3000)); !errors.Is(err, ErrNoSpace) {
 		t.Logf("the attempt that was under way succeeded: %v", err)
 	}
