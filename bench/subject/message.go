@@ -1,14 +1,13 @@
 package subject
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
 
+	"trihold/bench/remote"
 	"trihold/bench/result"
 	"trihold/bench/workload"
-	"trihold/repo"
 )
 
 // A request tells a subject process to do one thing. It does one at a time.
@@ -88,28 +87,15 @@ type Verified struct {
 
 // A failure is an error on its way between processes.
 type failure struct {
-	Text     string   `json:"text"`
-	Kind     string   `json:"kind,omitempty"`     // the text of a sentinel
+	remote.Failure
 	Findings []string `json:"findings,omitempty"` // of a mismatch
 	Count    int      `json:"count,omitempty"`
 }
 
-// kinds are the errors that stay what they are on their way.
-var kinds = []error{
-	repo.ErrCorrupt, repo.ErrUnavailable, repo.ErrUncertain, repo.ErrConflict, repo.ErrReadOnly, repo.ErrMoved, repo.ErrExists,
-	repo.ErrTooLarge, repo.ErrInvalid, repo.ErrNotFound, repo.ErrCompacted, repo.ErrClosed, context.Canceled, context.DeadlineExceeded,
-}
-
 func newFailure(err error) *failure {
-	f := &failure{Text: err.Error()}
+	f := &failure{Failure: *remote.NewFailure(err)}
 	if m := (*workload.Mismatch)(nil); errors.As(err, &m) {
 		f.Findings, f.Count = m.Findings, m.Count
-	}
-	for _, kind := range kinds {
-		if errors.Is(err, kind) {
-			f.Kind = kind.Error()
-			break
-		}
 	}
 	return f
 }
@@ -118,19 +104,5 @@ func (f *failure) error() error {
 	if f.Count > 0 {
 		return &workload.Mismatch{Findings: f.Findings, Count: f.Count}
 	}
-	for _, kind := range kinds {
-		if kind.Error() == f.Kind {
-			return &remoteError{f.Text, kind}
-		}
-	}
-	return errors.New(f.Text)
+	return &f.Failure
 }
-
-// A remoteError is an error of a subject process.
-type remoteError struct {
-	text string
-	kind error
-}
-
-func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.kind }
