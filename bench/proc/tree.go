@@ -79,12 +79,31 @@ func (t Tree) Kill() error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(signal(pids, syscall.SIGKILL), Wait(pids, killWait))
+}
+
+// Stop sends SIGSTOP to every process of the tree: none runs until Continue.
+func (t Tree) Stop() error { return t.signal(syscall.SIGSTOP) }
+
+// Continue sends SIGCONT to every process of the tree.
+func (t Tree) Continue() error { return t.signal(syscall.SIGCONT) }
+
+func (t Tree) signal(s syscall.Signal) error {
+	pids, err := t.PIDs()
+	if err != nil {
+		return err
+	}
+	return signal(pids, s)
+}
+
+// signal sends a signal to each process that is still there.
+func signal(pids []int, s syscall.Signal) error {
 	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("kill process %d: %w", pid, err)
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("send %v to process %d: %w", s, pid, err)
 		}
 	}
-	return Wait(pids, killWait)
+	return nil
 }
 
 // killWait is how long a killed process may take to be gone; one that is stuck
