@@ -114,7 +114,9 @@ func (c *committer) start() {
 }
 
 // fits reports whether the batch takes one more commit.
-func (c *committer) fits() bool { return c.taken < maxBatch && len(c.batch.entry) < maxBatchBytes }
+func (c *committer) fits() bool {
+	return c.taken < maxBatch && int64(len(c.batch.entry)) < min(maxBatchBytes, c.store.c.SegmentBytes/4)
+}
 
 // add decides about one commit.
 func (c *committer) add(r *request) {

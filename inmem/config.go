@@ -13,6 +13,9 @@ import (
 // Scheme is the scheme of this backend's URLs.
 const Scheme = "inmem"
 
+// minSegment is the smallest log file that holds more than its own headers.
+const minSegment = 24 << 10
+
 // A Config says where a store keeps its data and how safely.
 type Config struct {
 	// Dir is the directory of log and snapshots. It is created if it is missing,
@@ -21,7 +24,8 @@ type Config struct {
 	// Class is memory, process or disk; the default is disk.
 	Class driver.Class
 	// SegmentBytes is the size of log files; the default is 16 MiB. They are
-	// written in full ahead of use.
+	// written in full ahead of use. A commit that does not fit into one is refused
+	// with ErrUnavailable, so less than the default is for tests only.
 	SegmentBytes int64
 	// SnapshotBytes is how much log makes a new snapshot worth while; the default
 	// is 64 MiB. A snapshot is never written before the log has grown as large as
@@ -44,6 +48,9 @@ func openURL(_ context.Context, u *driver.URL) (driver.Store, error) {
 	if err := u.Params.Err(); err != nil {
 		return nil, err
 	}
+	if c.SegmentBytes != 0 && c.SegmentBytes < wal.DefaultSegmentSize { // the largest commit must fit
+		return nil, fmt.Errorf("segment_bytes must be at least %d: %w", wal.DefaultSegmentSize, driver.ErrInvalid)
+	}
 	if u.Hosts != nil {
 		return nil, fmt.Errorf("%s: takes a directory, not a host: %w", Scheme, driver.ErrInvalid)
 	}
@@ -65,8 +72,8 @@ func (c *Config) validate() error {
 	if c.SegmentBytes == 0 {
 		c.SegmentBytes = wal.DefaultSegmentSize
 	}
-	if c.SegmentBytes < wal.DefaultSegmentSize { // a batch must fit
-		return fmt.Errorf("segment_bytes must be at least %d: %w", wal.DefaultSegmentSize, driver.ErrInvalid)
+	if c.SegmentBytes < minSegment {
+		return fmt.Errorf("a log file needs at least %d bytes: %w", minSegment, driver.ErrInvalid)
 	}
 	if c.SnapshotBytes == 0 {
 		c.SnapshotBytes = 64 << 20

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"trihold/internal/vfs"
@@ -47,7 +46,7 @@ func (s *Store) create() (*root, error) {
 		return nil, err
 	}
 	lc := s.logConfig(m.ID)
-	if err := os.RemoveAll(lc.Dir); err != nil { // of an interrupted create
+	if err := vfs.RemoveTree(s.c.FS, lc.Dir); err != nil { // of an interrupted create
 		return nil, err
 	}
 	log, err := wal.Create(lc)

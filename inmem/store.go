@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
-	"trihold/internal/lockfile"
 	"trihold/repo/driver"
 )
 
@@ -24,7 +23,7 @@ const (
 // A Store is an open in-memory store. It is safe for concurrent use.
 type Store struct {
 	c      Config
-	lock   *lockfile.Lock // nil for class memory
+	lock   io.Closer      // nil for class memory
 	schema *driver.Schema // set by Prepare
 
 	published atomic.Pointer[root]
@@ -72,12 +71,12 @@ func Open(c Config) (*Store, error) {
 	if c.Class == driver.Memory {
 		return s, nil
 	}
-	info, err := os.Stat(c.Dir)
+	_, err := c.FS.List(c.Dir)
 	switch {
-	case err == nil && !info.IsDir():
+	case errors.Is(err, syscall.ENOTDIR):
 		return nil, fmt.Errorf("%s is a file; inmem keeps its data in a directory: %w", c.Dir, driver.ErrInvalid)
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		if err := c.FS.MkdirAll(c.Dir); err != nil {
 			return nil, fmt.Errorf("create directory: %w", err)
 		}
 	case err != nil:
@@ -86,7 +85,7 @@ func Open(c Config) (*Store, error) {
 	if _, _, err := inspect(c.FS, c.Dir); err != nil { // refuse before leaving a lock behind
 		return nil, err
 	}
-	if s.lock, err = lockfile.Acquire(filepath.Join(c.Dir, lockName), "the directory "+c.Dir); err != nil {
+	if s.lock, err = c.FS.Lock(filepath.Join(c.Dir, lockName), "the directory "+c.Dir); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -135,28 +134,9 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	if s.c.Class == driver.Memory {
 		return st, nil
 	}
-	err := filepath.WalkDir(s.c.Dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return ignoreMissing(err)
-		}
-		info, err := d.Info()
-		if err != nil {
-			return ignoreMissing(err)
-		}
-		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-			st.Disk += sys.Blocks * 512
-		}
-		return nil
-	})
+	var err error
+	st.Disk, err = s.c.FS.Usage(s.c.Dir)
 	return st, err
-}
-
-// ignoreMissing is for files that were removed during a walk.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // Close implements driver.Store.
@@ -183,7 +163,7 @@ func (s *Store) Close() error {
 		err = s.journal.close()
 	}
 	if s.lock != nil {
-		err = errors.Join(err, s.lock.Release())
+		err = errors.Join(err, s.lock.Close())
 	}
 	return err
 }

@@ -12,8 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"trihold/internal/lockfile"
 )
 
 // An FS opens, renames and lists files. It is safe for concurrent use.
@@ -31,6 +34,12 @@ type FS interface {
 	// SyncDir makes the entries of a directory durable: files created, renamed
 	// and removed in it before the call.
 	SyncDir(dir string) error
+	// Lock keeps every other holder of the lock with this name away until the
+	// returned Closer is closed or the machine stops. What says in an error what
+	// the lock is for.
+	Lock(name, what string) (io.Closer, error)
+	// Usage returns how many bytes a directory takes up on the disk.
+	Usage(dir string) (int64, error)
 }
 
 // A File is an open file. Methods other than Close may be called concurrently.
@@ -96,6 +105,44 @@ func (OS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Lock implements FS.
+func (OS) Lock(name, what string) (io.Closer, error) {
+	l, err := lockfile.Acquire(name, what)
+	if err != nil {
+		return nil, err
+	}
+	return osLock{l}, nil
+}
+
+type osLock struct{ *lockfile.Lock }
+
+func (l osLock) Close() error { return l.Release() }
+
+// Usage implements FS. Files that are removed meanwhile are left out.
+func (OS) Usage(dir string) (bytes int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreMissing(err)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+			bytes += sys.Blocks * 512
+		}
+		return nil
+	})
+	return bytes, err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 type osFile struct{ *os.File }
 
 // Sync flushes the content, and of the metadata only what reading it back needs.
@@ -159,4 +206,25 @@ func WriteFile(fsys FS, name string, content []byte) error {
 		return err
 	}
 	return fsys.SyncDir(filepath.Dir(name))
+}
+
+// RemoveTree removes a directory with the files and directories in it. It is no
+// error if there is none.
+func RemoveTree(fsys FS, dir string) error {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fsys.Remove(dir)
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := RemoveTree(fsys, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return fsys.Remove(dir)
 }

@@ -37,7 +37,7 @@ func newSpare(fsys vfs.FS, name string, size int64) (vfs.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare segment: %w", err)
 	}
-	zeros := make([]byte, 1<<20)
+	zeros := make([]byte, min(1<<20, size))
 	for at := int64(0); at < size && err == nil; at += int64(len(zeros)) {
 		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
 	}
