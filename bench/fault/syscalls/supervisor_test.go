@@ -1,0 +1,389 @@
+//go:build linux && (amd64 || arm64)
+
+package syscalls
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestWithoutARuleNothingHappens(t *testing.T) {
+	dir := t.TempDir()
+	p := in(dir, "a", "b")
+	v := start(t, All)
+	for _, command := range []string{"write", "pwrite", "read", "pread", "sync", "datasync", "resize", "allocate", "truncate", "many"} {
+		v.want("ok", command, p[0])
+	}
+	v.want("ok", "copy", p[0], p[1])
+	v.want("ok", "pipe")
+	v.want("ok", "rename", p[0], p[1])
+	v.want("ENOENT", "unlink", p[0])
+	v.want("ok", "unlink", p[1])
+}
+
+// Each class is broken alone: all other calls go on.
+func TestEachCallBelongsToItsClass(t *testing.T) {
+	dir := t.TempDir()
+	p := in(dir, "a", "b", "c")
+	v := start(t, All)
+	for _, c := range []struct {
+		class   Calls
+		command []string
+	}{
+		{WriteAt, []string{"pwrite", p[0]}},
+		{WriteNext, []string{"write", p[0]}},
+		{WriteNext, []string{"copy", p[2], p[0]}},
+		{Resize, []string{"resize", p[0]}},
+		{Resize, []string{"truncate", p[0]}},
+		{Resize, []string{"allocate", p[0]}},
+		{Sync, []string{"sync", p[0]}},
+		{Sync, []string{"datasync", p[0]}},
+		{ReadAt, []string{"pread", p[0]}},
+		{ReadNext, []string{"read", p[0]}},
+		{Open, []string{"open", p[0]}},
+		{Rename, []string{"rename", p[0], p[1]}},
+		{Unlink, []string{"unlink", p[0]}},
+	} {
+		for _, name := range p {
+			fill(t, name)
+		}
+		others := v.arm(Rule{Calls: All &^ c.class &^ Open, Glob: "a", Under: dir, Errno: syscall.ENOSPC})
+		if c.class == Open {
+			others.Clear()
+		}
+		hit := v.arm(Rule{Calls: c.class, Glob: "a", Under: dir, Errno: syscall.EIO})
+		v.want("EIO", c.command...)
+		if got := hit.Hits(); got.Fired == 0 || got.Fired != got.Matched {
+			t.Errorf("%s: hits are %+v", c.command[0], got)
+		}
+		wantHits(t, others, 0, 0)
+		v.Clear()
+		v.want("ok", c.command...)
+	}
+}
+
+func TestTheTenthSyncFails(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	a := v.arm(Rule{Calls: Sync, Under: filepath.Dir(name), Errno: syscall.EIO, After: 9, Count: 1})
+	for i := range 12 {
+		want := "ok"
+		if i == 9 {
+			want = "EIO"
+		}
+		v.want(want, "sync", name)
+	}
+	wantHits(t, a, 12, 1)
+}
+
+func TestTheDiskIsFullForSomeFiles(t *testing.T) {
+	p := in(t.TempDir(), "x.db", "x.db-wal")
+	v := start(t, WriteAt)
+	a := v.arm(Rule{Calls: WriteAt, Glob: "*-wal", Errno: syscall.ENOSPC})
+	v.want("ok", "pwrite", p[0])
+	v.want("ENOSPC", "pwrite", p[1])
+	v.want("ENOSPC", "pwrite", p[1])
+	wantHits(t, a, 2, 2)
+	if info, err := os.Stat(p[1]); err != nil || info.Size() != 0 {
+		t.Errorf("%v, %v: a call that failed was made", info, err)
+	}
+	a.Clear()
+	v.want("ok", "pwrite", p[1])
+	wantHits(t, a, 2, 2)
+}
+
+func TestRulesAreForOneDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{"one/deep", "onemore"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := start(t, Sync)
+	v.arm(Rule{Calls: Sync, Under: filepath.Join(dir, "one"), Errno: syscall.EIO})
+	v.want("EIO", "sync", filepath.Join(dir, "one", "x"))
+	v.want("EIO", "sync", filepath.Join(dir, "one", "deep", "x"))
+	v.want("EIO", "syncdir", filepath.Join(dir, "one"))
+	v.want("ok", "syncdir", filepath.Join(dir, "onemore"))
+	v.want("ok", "sync", filepath.Join(dir, "onemore", "x"))
+}
+
+func TestASlowSyncIsSlow(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	const delay = 50 * time.Millisecond
+	a := v.arm(Rule{Calls: Sync, Delay: delay, Count: 3})
+	begin := time.Now()
+	for range 4 {
+		v.want("ok", "sync", name)
+	}
+	if took := time.Since(begin); took < 3*delay {
+		t.Errorf("it took %v, less than three times %v", took, delay)
+	}
+	wantHits(t, a, 4, 3)
+}
+
+func TestClearingARuleEndsItsDelays(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync|WriteAt)
+	a := v.arm(Rule{Calls: Sync, Delay: time.Hour})
+	v.ask("sync", name)
+	eventually(t, "the sync waits", func() bool { return a.Hits().Fired == 1 })
+	select {
+	case got := <-v.answers:
+		t.Errorf("the sync did not wait: %s", got)
+	case <-time.After(20 * time.Millisecond):
+	}
+	a.Clear()
+	if got := v.answer(); got != "ok" {
+		t.Errorf("the sync ended with %s", got)
+	}
+	wantHits(t, a, 1, 1)
+}
+
+// A call that waits holds up neither the other calls nor the end of its process.
+func TestADelayedCallHoldsUpNothing(t *testing.T) {
+	p := in(t.TempDir(), "slow", "fast")
+	v := start(t, Sync)
+	a := v.arm(Rule{Calls: Sync, Glob: "slow", Delay: time.Hour})
+	v.ask("sync", p[0])
+	eventually(t, "the sync waits", func() bool { return a.Hits().Fired == 1 })
+	other := start(t, Sync)
+	other.want("ok", "sync", p[1])
+	if err := v.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.answer(); got != "" {
+		t.Errorf("the killed process says %s", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := v.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	wantHits(t, a, 1, 1)
+}
+
+// The whole sweep: every rename is the last call once.
+func TestKilledAtEachRename(t *testing.T) {
+	p := in(t.TempDir(), "a", "b")
+	run := func(after int) (acked int, a *Armed) {
+		fill(t, p[0])
+		v := start(t, Rename, Rule{Calls: Rename, Under: filepath.Dir(p[0]), After: after, Count: 1, Kill: after >= 0})
+		a = v.Armed()[0]
+		for i := range 5 {
+			v.ask("rename", p[i%2], p[1-i%2])
+			if v.answer() != "ok" {
+				break
+			}
+			acked++
+		}
+		if killed := after < 5; killed {
+			var exit *exec.ExitError
+			<-v.answers
+			if !errors.As(v.err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Errorf("the process ended with %v", v.err)
+			}
+		}
+		for i, name := range p {
+			if _, err := os.Stat(name); (err == nil) != (acked%2 == i) {
+				t.Errorf("after %d renames: %s: %v", acked, name, err)
+			}
+			_ = os.Remove(name)
+		}
+		return acked, a
+	}
+	acked, a := run(5)
+	wantHits(t, a, 5, 0)
+	if acked != 5 {
+		t.Fatalf("%d renames without a fault", acked)
+	}
+	for n := range a.Hits().Matched {
+		acked, a := run(n)
+		if acked != n {
+			t.Errorf("killed at rename %d, but %d were done", n, acked)
+		}
+		wantHits(t, a, n+1, 1)
+	}
+}
+
+func TestNamesAreResolvedAsTheProcessMeansThem(t *testing.T) {
+	dir := t.TempDir()
+	p := in(dir, "a", "b", "link/a", "link/b")
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, p[0])
+	v := start(t, Rename|Open, Rule{Calls: Rename | Open, Under: filepath.Join(dir, "link"), Glob: "b", Errno: syscall.EROFS})
+	v.want("EROFS", "rename", p[0], p[1])
+	v.want("EROFS", "rename", p[2], p[3])
+	v.want("ok", "chdir", dir)
+	v.want("EROFS", "rename", "a", "b")
+	v.want("EROFS", "rename", "./link/../a", "link/b")
+	v.want("EROFS", "open", "b")
+	v.want("ok", "open", "a")
+	long := strings.Repeat("./", 1500) // it lies on two pages
+	v.want("EROFS", "rename", long+"a", long+"b")
+	wantHits(t, v.Armed()[0], 6, 6)
+}
+
+func TestARuleIsForPathsBelowADirectory(t *testing.T) {
+	dir := t.TempDir()
+	v := start(t, Sync)
+	v.arm(Rule{Calls: Sync, Under: dir, Glob: "snapshots/*", Errno: syscall.EIO})
+	v.want("ok", "mkdir", filepath.Join(dir, "snapshots"))
+	v.want("EIO", "sync", filepath.Join(dir, "snapshots", "1"))
+	v.want("ok", "sync", filepath.Join(dir, "1"))
+}
+
+func TestChildrenAreSupervisedToo(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	a := v.arm(Rule{Calls: Sync, Under: filepath.Dir(name), Errno: syscall.EIO, Count: 1})
+	v.want("the child says EIO", "child", "sync", name)
+	v.want("ok", "child", "sync", name)
+	v.want("ok", "sync", name)
+	wantHits(t, a, 3, 1)
+	kill := v.arm(Rule{Calls: Sync, Under: filepath.Dir(name), Kill: true, Count: 1})
+	v.want("signal: killed", "child", "sync", name) // the child alone
+	wantHits(t, kill, 1, 1)
+	v.want("ok", "sync", name)
+}
+
+func TestAnotherProgramIsSupervisedAfterExec(t *testing.T) {
+	dir := t.TempDir()
+	p := in(dir, "a", "b")
+	fill(t, p[0])
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{victimExec + "=mv -f " + p[0] + " " + p[1] + " || echo failed; mv -f " + p[0] + " " + p[1] + " && echo moved"}
+	v := startCommand(t, cmd, Rename, Rule{Calls: Rename, Under: dir, Errno: syscall.EROFS, Count: 1})
+	if got := v.answer(); got != "failed" {
+		t.Errorf("the first mv: %q, %s", got, v.stderr.String())
+	}
+	if got := v.answer(); got != "moved" {
+		t.Errorf("the second mv: %q, %s", got, v.stderr.String())
+	}
+	a := v.Armed()
+	if len(a) != 1 || a[0].Hits().Fired != 1 {
+		t.Errorf("%d rules in force", len(a))
+	}
+}
+
+func TestCallsOfManyThreadsAreAllCounted(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync|WriteNext)
+	writes := v.arm(Rule{Calls: WriteNext, Under: filepath.Dir(name)})
+	syncs := v.arm(Rule{Calls: Sync, Under: filepath.Dir(name), Delay: time.Millisecond})
+	v.want("ok", "many", name)
+	wantHits(t, writes, 160, 0)
+	wantHits(t, syncs, 160, 160)
+}
+
+func TestTheFirstRuleThatIsDueDecides(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	count := v.arm(Rule{Calls: Sync})
+	first := v.arm(Rule{Calls: Sync, Errno: syscall.EIO, Count: 1})
+	second := v.arm(Rule{Calls: Sync, Errno: syscall.ENOSPC})
+	v.want("EIO", "sync", name)
+	v.want("ENOSPC", "sync", name)
+	first.Clear()
+	second.Clear()
+	v.want("ok", "sync", name)
+	wantHits(t, count, 3, 0)
+	wantHits(t, first, 2, 1)
+	wantHits(t, second, 2, 1)
+}
+
+func TestSupervisionIsNotClosedOverARunningProcess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	v.arm(Rule{Calls: Sync, Errno: syscall.EIO})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := v.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: %v", err)
+	}
+	v.want("ok", "sync", name) // healed, and not ENOSYS
+}
+
+func TestARuleForCallsThatAreNotInterceptedIsRefused(t *testing.T) {
+	v := start(t, Sync)
+	if _, err := v.Arm(Rule{Calls: Sync | Rename}); err == nil {
+		t.Error("armed, though it could never fire")
+	}
+}
+
+func TestAProcessThatDiesBeforeInstallIsAnError(t *testing.T) {
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	link, err := NewLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/true")
+	cmd.ExtraFiles = []*os.File{link.End()}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Supervise(t.Context(), link); err == nil {
+		t.Errorf("supervises nobody: %v", s)
+	}
+}
+
+func TestWaitingForAProcessEndsWithTheContext(t *testing.T) {
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	link, err := NewLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "1000")
+	cmd.ExtraFiles = []*os.File{link.End()}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := Supervise(ctx, link); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("supervise: %v", err)
+	}
+}
+
+// A process that nobody supervises must end: its calls would get ENOSYS.
+func TestInstallFailsWithoutASupervisor(t *testing.T) {
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	link, err := NewLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimCalls+"=8")
+	cmd.ExtraFiles = []*os.File{link.End()}
+	stderr := &strings.Builder{}
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "install system call filter") {
+		t.Errorf("%v: %s", err, stderr)
+	}
+}
