@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -385,5 +386,28 @@ func TestInstallFailsWithoutASupervisor(t *testing.T) {
 	}
 	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "install system call filter") {
 		t.Errorf("%v: %s", err, stderr)
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		calls Calls
+		rule  *Rule
+	}{
+		{"not intercepted", Rename, nil},
+		{"no rule", ReadAt, nil},
+		{"rule for other files", ReadAt, &Rule{Calls: ReadAt, Glob: "other", Errno: syscall.EIO}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			v := start(b, c.calls)
+			if c.rule != nil {
+				v.arm(*c.rule)
+			}
+			name := filepath.Join(b.TempDir(), "file")
+			v.want("ok", "write", name)
+			b.ResetTimer()
+			v.want("ok", "hammer", name, strconv.Itoa(b.N))
+		})
 	}
 }

@@ -104,6 +104,8 @@ func obey(verb string, args []string) error {
 	}
 	defer f.Close()
 	switch verb {
+	case "hammer":
+		err = hammer(f, args[1])
 	case "open":
 	case "write":
 		_, err = f.Write([]byte("text"))
@@ -158,6 +160,16 @@ func many(path string) error {
 	return errors.Join(errs...)
 }
 
+// hammer reads the beginning of a file again and again.
+func hammer(f *os.File, times string) error {
+	n, err := strconv.Atoi(times)
+	b := make([]byte, 1)
+	for i := 0; i < n && err == nil; i++ {
+		_, err = unix.Pread(int(f.Fd()), b, 0)
+	}
+	return err
+}
+
 // pipe writes to a pipe, and reads from it.
 func pipe() error {
 	r, w, err := os.Pipe()
@@ -189,7 +201,7 @@ func child(command []string) error {
 // A victim is a supervised process.
 type victim struct {
 	*Supervisor
-	t       *testing.T
+	t       testing.TB
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	answers chan string // closed when the process has ended
@@ -198,12 +210,12 @@ type victim struct {
 }
 
 // start starts a victim. It is ended, and its supervisor closed, with the test.
-func start(t *testing.T, calls Calls, rules ...Rule) *victim {
+func start(t testing.TB, calls Calls, rules ...Rule) *victim {
 	t.Helper()
 	return startCommand(t, exec.Command(os.Args[0]), calls, rules...)
 }
 
-func startCommand(t *testing.T, cmd *exec.Cmd, calls Calls, rules ...Rule) *victim {
+func startCommand(t testing.TB, cmd *exec.Cmd, calls Calls, rules ...Rule) *victim {
 	t.Helper()
 	if err := Available(); err != nil {
 		t.Skip(err)
@@ -213,7 +225,8 @@ func startCommand(t *testing.T, cmd *exec.Cmd, calls Calls, rules ...Rule) *vict
 		t.Fatal(err)
 	}
 	v := &victim{t: t, cmd: cmd, answers: make(chan string, 1)}
-	cmd.Env = append(os.Environ(), append(cmd.Env, fmt.Sprintf("%s=%d", victimCalls, calls))...)
+	// The race detector would have every process wait for a second before it ends.
+	cmd.Env = append(os.Environ(), append(cmd.Env, fmt.Sprintf("%s=%d", victimCalls, calls), "GORACE=atexit_sleep_ms=0")...)
 	cmd.ExtraFiles = []*os.File{link.End()}
 	cmd.Stderr = &v.stderr
 	v.in, err = cmd.StdinPipe()
