@@ -30,10 +30,12 @@ type stream struct {
 // skipped or repeated in between.
 func (s *stream) revisions() {
 	last := s.final.ChangesAfter
-	for _, c := range s.final.Changes {
+	for i, c := range s.final.Changes {
 		switch {
+		case i == 0 && c.Rev <= last:
+			s.illegal("%s tells revision %d, and was asked for those after %d", s.final.Node, c.Rev, last)
 		case c.Rev == last:
-			s.illegal("%s tells revision %d twice, or after itself", s.final.Node, c.Rev)
+			s.illegal("%s tells revision %d twice", s.final.Node, c.Rev)
 		case c.Rev < last:
 			s.illegal("%s tells revision %d after revision %d", s.final.Node, c.Rev, last)
 		case c.Rev > last+1 && !s.evidence.GapsAllowed:

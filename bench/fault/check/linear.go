@@ -36,10 +36,17 @@ func linear(t *trial) {
 		default:
 			continue
 		}
-		if o.Outcome == history.OK && o.Kind != history.Write && len(o.Saw) != 1 {
+		if o.Kind == history.Write && o.Refused {
+			continue
+		} else if o.Outcome == history.OK && o.Kind != history.Write && len(o.Saw) != 1 {
 			t.illegal("%s saw %d values", describe(o), len(o.Saw))
 		} else if o.Outcome == history.OK || t.facts.tookEffect(o) {
 			parts[o.Key] = append(parts[o.Key], access{op: o, end: o.End})
+		}
+	}
+	for key := range t.evidence.Finals[0].Registers {
+		if parts[key] == nil {
+			parts[key] = []access{} // what nobody wrote must not be there either
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(parts)) {
@@ -117,7 +124,7 @@ func (r *register) narrow() {
 		_, ok := seen[a.op.Value]
 		return a.op.Outcome == history.Unknown && a.op.Kind == history.Write && !ok
 	}
-	var lastWrite time.Duration // the begin of the last write that is kept
+	lastWrite := time.Duration(-1) // the begin of the last write that is kept
 	for _, a := range r.all {
 		if a.op.Kind == history.Write && !unseen(a) {
 			lastWrite = max(lastWrite, a.op.Begin)
@@ -210,7 +217,7 @@ func (r *register) reason(ctx context.Context) string {
 	byEnd := slices.Clone(r.all)
 	slices.SortStableFunc(byEnd, func(a, b access) int { return cmp.Compare(a.end, b.end) })
 	// If a beginning of the history has no order, then no longer one has.
-	first := sort.Search(len(byEnd), func(i int) bool { return r.search(ctx, r.until(byEnd[i].end)) == Illegal })
+	first := sort.Search(len(byEnd), func(i int) bool { return r.search(ctx, beginning(byEnd, i)) == Illegal })
 	if first == len(byEnd) {
 		return "its operations have no order"
 	}
@@ -229,14 +236,12 @@ func (r *register) reason(ctx context.Context) string {
 	return fmt.Sprintf("%s found %d (from %s to %s), %s", who, value, at(a.op.Begin), at(a.end), r.why(a, value))
 }
 
-// until returns the history as it was known at a moment.
-func (r *register) until(end time.Duration) []access {
-	var all []access
-	for _, a := range r.all {
-		switch {
-		case a.end <= end:
-			all = append(all, a)
-		case a.op.Begin <= end && a.op.Wrote():
+// beginning returns the history as it was known when an operation had ended. Those
+// that were under way then may have had their effect or not.
+func beginning(byEnd []access, last int) []access {
+	all := slices.Clone(byEnd[:last+1])
+	for _, a := range byEnd[last+1:] {
+		if a.op.Begin <= byEnd[last].end && a.op.Wrote() {
 			all = append(all, access{op: a.op, end: history.Never, optional: true})
 		}
 	}
@@ -260,6 +265,15 @@ func (r *register) why(reader access, value int64) string {
 	for _, a := range r.all {
 		if a.op.Wrote() && a.op.Value != value && a.end < reader.op.Begin && (writer == nil || writer.end < a.op.Begin) {
 			return fmt.Sprintf("though %s had been done from %s to %s, after that", describe(a.op), at(a.op.Begin), at(a.end))
+		}
+	}
+	for _, a := range r.all {
+		if a.op.Kind == history.CAS && a.op.Wrote() && a.op.Expect == value && value != 0 && a.op != reader.op {
+			if reader.op.Kind == history.CAS && reader.op.Wrote() {
+				return fmt.Sprintf("and so did %s, after which it was another value", describe(a.op))
+			} else if a.end < reader.op.Begin {
+				return fmt.Sprintf("though %s had changed that from %s to %s", describe(a.op), at(a.op.Begin), at(a.end))
+			}
 		}
 	}
 	return "and no order of what was done by then explains that"

@@ -20,8 +20,16 @@ func revisions(t *trial) {
 		s.revisions()
 		t.sameRevisions(f)
 	}
-	t.realTime()
+	for i := range t.evidence.History.Ops {
+		o := &t.evidence.History.Ops[i]
+		if _, _, ok := t.revOf(o); !ok && acked(o) {
+			t.illegal("%s was acknowledged and has no revision", describe(o))
+		} else if ok {
+			t.verdict.Ops++
+		}
+	}
 	t.replay()
+	t.realTime()
 }
 
 // sameRevisions checks that a node gives each operation one revision, and the same
@@ -60,12 +68,7 @@ func (t *trial) realTime() {
 	var begins, ends []*history.Op
 	for i := range t.evidence.History.Ops {
 		o := &t.evidence.History.Ops[i]
-		_, _, ok := t.revOf(o)
-		if !ok && acked(o) {
-			t.illegal("%s was acknowledged and has no revision", describe(o))
-		}
-		if ok {
-			t.verdict.Ops++
+		if _, _, ok := t.revOf(o); ok {
 			begins = append(begins, o)
 			if o.Outcome == history.OK {
 				ends = append(ends, o)

@@ -116,16 +116,17 @@ func (s *serialisation) readsOf(txn int) {
 // end, or in a longer read that continues it, if the end of a list was lost.
 func (s *serialisation) order() {
 	final := s.evidence.Finals[0] // digests compares the other nodes
+	from := map[int64]string{}
 	for list, values := range final.Lists {
-		s.versions[list] = values
+		s.versions[list], from[list] = values, final.Node
 	}
-	for i := range s.reads {
-		if r := &s.reads[i]; isPrefix(s.versions[r.list], r.saw) {
-			s.versions[r.list] = r.saw
+	for _, r := range s.reads {
+		if v := s.versions[r.list]; len(r.saw) > len(v) && isPrefix(v, r.saw) {
+			s.versions[r.list], from[r.list] = r.saw, fmt.Sprintf("T%d", s.txns[r.txn].ID)
 		}
 	}
 	for _, list := range slices.Sorted(maps.Keys(s.versions)) {
-		s.known(final.Node, list, s.versions[list])
+		s.known(from[list], list, s.versions[list])
 		for i, value := range s.versions[list] {
 			e := element{list, value}
 			s.place[e] = i
@@ -159,8 +160,7 @@ func (s *serialisation) known(who string, list int64, values []int64) {
 
 // compareReads checks each read against the order of the versions.
 func (s *serialisation) compareReads() {
-	for i := range s.reads {
-		r := &s.reads[i]
+	for _, r := range s.reads {
 		o, versions := s.txns[r.txn], s.versions[r.list]
 		if !isPrefix(r.saw, versions) {
 			s.known(fmt.Sprintf("T%d", o.ID), r.list, r.saw)
@@ -172,7 +172,10 @@ func (s *serialisation) compareReads() {
 		}
 		last := r.saw[len(r.saw)-1]
 		w, ok := s.writers[element{r.list, last}]
-		if !ok || w == r.txn {
+		if !ok {
+			continue
+		} else if w == r.txn {
+			s.illegal("internal: T%d found %d in list %d before it appended it", o.ID, last, r.list)
 			continue
 		}
 		appended := appendsOf(s.txns[w], r.list)
@@ -183,7 +186,7 @@ func (s *serialisation) compareReads() {
 }
 
 // around shows the part of a list where a read first differs.
-func (s *serialisation) around(r *listRead, versions []int64) string {
+func (s *serialisation) around(r listRead, versions []int64) string {
 	i := 0
 	for i < min(len(r.saw), len(versions)) && r.saw[i] == versions[i] {
 		i++

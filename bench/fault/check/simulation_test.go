@@ -73,6 +73,9 @@ type simulation struct {
 	changes []history.Change
 }
 
+// tick is the unit of simulated time. It is coarse, so that many moments are equal.
+const tick = time.Millisecond
+
 // plan decides what the clients ask, and when.
 func (m *simulation) plan() []history.Op {
 	free := make([]time.Duration, m.shape.clients)
@@ -105,6 +108,10 @@ func (m *simulation) plan() []history.Op {
 	}
 	slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(a.op.Begin, b.op.Begin) })
 	for i, t := range all {
+		t.op.Begin *= tick
+		if t.op.End != history.Never {
+			t.op.End *= tick
+		}
 		t.op.ID = int64(i + 1)
 		m.ask(&t.op)
 		ops = append(ops, t.op)
