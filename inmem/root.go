@@ -25,16 +25,15 @@ func newRoot(s *driver.Schema) *root {
 // that was accepted since. It is owned by the committer.
 type state struct {
 	root
-	touched []bool // tables written since the last freeze, by Table.ID
+	// touched are the tables, by Table.ID, whose trees are the state's own. The
+	// others share theirs with the last root that was frozen.
+	touched []bool
 }
 
 // thaw returns a state that begins as r.
 func thaw(r *root) *state {
 	s := &state{root: *r, touched: make([]bool, len(r.tables))}
 	s.tables = slices.Clone(r.tables)
-	for i := range s.tables {
-		s.tables[i].copyTrees()
-	}
 	return s
 }
 
@@ -43,12 +42,7 @@ func thaw(r *root) *state {
 func (s *state) freeze() *root {
 	r := s.root
 	r.tables = slices.Clone(s.tables)
-	for i := range s.tables {
-		if s.touched[i] {
-			s.tables[i].copyTrees()
-			s.touched[i] = false
-		}
-	}
+	clear(s.touched)
 	return &r
 }
 
@@ -57,14 +51,23 @@ func (s *state) apply(p *prepared) driver.Rev {
 	s.rev++
 	for i := range p.rows {
 		pr := &p.rows[i]
-		t := &s.tables[pr.write.Table.ID]
+		t := s.touch(pr.write.Table.ID)
 		var next *row
 		if pr.value != nil {
 			next = &row{rev: s.rev, value: pr.value}
 		}
 		t.write(pr.write.Key, next)
 		t.rev = s.rev
-		s.touched[t.def.ID] = true
 	}
 	return s.rev
+}
+
+// touch returns a table to write to, with trees that no root shares.
+func (s *state) touch(id int) *table {
+	t := &s.tables[id]
+	if !s.touched[id] {
+		t.copyTrees()
+		s.touched[id] = true
+	}
+	return t
 }
