@@ -152,6 +152,9 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	st.Rev, st.Oldest = latest, max(0, oldest-1)
 	if s.node != nil {
 		st.PIDs = s.node.pids()
+		if host, ok := s.client.peers.now(); ok {
+			st.Addresses = []string{host}
+		}
 		st.Disk, err = s.dir.size()
 	}
 	return st, err

@@ -24,14 +24,16 @@ type File struct {
 	LeftOut   []string     `json:"left_out,omitempty"` // stores that could not take part, and why
 	Summaries []Summary    `json:"summaries"`
 	Runs      []Run        `json:"runs"`
+	Cells     []Cell       `json:"cells,omitempty"` // of the verb fault
 }
 
 // A Suite says what was run, and how to run it again.
 type Suite struct {
-	Verb     string            `json:"verb"` // bench
+	Verb     string            `json:"verb"` // bench or fault
 	Version  string            `json:"version"`
 	Revision string            `json:"revision,omitempty"`
-	Command  string            `json:"command"` // runs the same again
+	Command  string            `json:"command"`        // runs the same again
+	Tier     string            `json:"tier,omitempty"` // what the user's privilege allowed, of fault
 	Seed     uint64            `json:"seed"`
 	Rows     int64             `json:"rows"`
 	Clients  int               `json:"clients"`

@@ -123,4 +123,6 @@ type Status struct {
 	Oldest  Rev    // Changes can resume from this revision or any later one
 	Disk    int64  // bytes on disk, as far as the backend can see them
 	PIDs    []int  // processes besides the calling one that make up the store
+	// Addresses are where the store's own processes can be reached, host:port.
+	Addresses []string
 }

@@ -41,9 +41,10 @@ type openArgs struct {
 
 // Opened describes a store that was opened.
 type Opened struct {
-	Backend string `json:"backend"`
-	Class   string `json:"class"`
-	Rev     int64  `json:"rev"`
+	Backend   string   `json:"backend"`
+	Class     string   `json:"class"`
+	Rev       int64    `json:"rev"`
+	Addresses []string `json:"addresses,omitempty"` // of the store's own processes
 }
 
 // opArgs are the arguments of doOp.

@@ -102,7 +102,7 @@ func (s *server) open(ctx context.Context, r request) (o Opened, err error) {
 		return o, errors.Join(err, store.Close())
 	}
 	s.store = store
-	return Opened{Backend: status.Backend, Class: string(status.Class), Rev: int64(status.Rev)}, nil
+	return Opened{Backend: status.Backend, Class: string(status.Class), Rev: int64(status.Rev), Addresses: status.Addresses}, nil
 }
 
 func (s *server) op(ctx context.Context, r request) (any, error) {

@@ -1,0 +1,81 @@
+package fault
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Fault is one way to break a store.
+type Fault struct {
+	Name    string
+	About   string // what is done, and what must hold
+	Numbers string // in the catalogue of docs/faults.md
+	Quick   bool   // among those of a quick run
+	Needs   Needs
+	// Fits says why the fault means nothing for a subject; empty if it fits. Nil is
+	// a fault that fits every subject.
+	Fits func(Subject) string
+	// MayRefuse: after this fault a store may refuse to open, with ErrCorrupt.
+	MayRefuse bool
+	// Foreign says, for a backend, what its library lets expect where that is less
+	// than the contract: then less is a finding, and not a failure.
+	Foreign map[string]string
+	// GapsAllowed: after this fault revisions may be left out, as after a restore.
+	GapsAllowed bool
+	// Limit is how long the script may take; the default is 30 s.
+	Limit time.Duration
+	// Break is the script. It injects, tells c how often the fault has struck, and
+	// heals: when it returns nil, the store is open and nothing is broken any more.
+	Break func(ctx context.Context, c *Cell) error
+}
+
+// Needs are the tools that a fault needs; a cell has only what its fault asks for,
+// because each costs something.
+type Needs struct {
+	Calls bool // Cell.Calls: system calls that fail or wait
+	Link  bool // Cell.Link: a connection that can be broken
+	Disk  bool // Cell.Disk: a file system that can lose power
+}
+
+const defaultLimit = 30 * time.Second
+
+// Catalogue returns all faults, in the order in which they are run.
+func Catalogue() []Fault {
+	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults())
+}
+
+// findFaults returns the faults of names; none are all, or the quick ones.
+func findFaults(names []string, quick bool) ([]Fault, error) {
+	all := Catalogue()
+	if len(names) == 0 {
+		if quick {
+			all = slices.DeleteFunc(all, func(f Fault) bool { return !f.Quick })
+		}
+		return all, nil
+	}
+	var found []Fault
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(f Fault) bool { return f.Name == name })
+		if i < 0 {
+			var known []string
+			for _, f := range all {
+				known = append(known, f.Name)
+			}
+			return nil, invalid("no fault is called %q; there are: %s", name, strings.Join(known, ", "))
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}
+
+// only returns a Fits for subjects of some backends.
+func only(why string, backends ...string) func(Subject) string {
+	return func(s Subject) string {
+		if slices.Contains(backends, s.Backend) {
+			return ""
+		}
+		return why
+	}
+}
