@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"trihold/bench/fault/history"
 	"trihold/bench/fault/node"
+	"trihold/bench/fault/syscalls"
 	"trihold/bench/fault/traffic"
 	"trihold/bench/proc"
 	"trihold/repo"
@@ -32,7 +29,7 @@ type Cell struct {
 	tools tools
 
 	mu   sync.Mutex
-	node *node.Node // guarded by mu; nil while there is none
+	node *victim // guarded by mu; nil while there is none
 
 	sampler  *proc.Sampler // of the memory of node
 	peak     int64
@@ -92,36 +89,27 @@ func (c *Cell) NotAnswered() int {
 	return n
 }
 
-// Start starts the subject's process and opens the store.
-func (c *Cell) Start(ctx context.Context) error {
-	n, err := c.spawn()
+// Start starts the subject's process and opens the store. With Needs.Calls, the
+// rules are in force from the first call on.
+func (c *Cell) Start(ctx context.Context, rules ...syscalls.Rule) error {
+	v, err := c.spawn(ctx, rules...)
 	if err != nil {
 		return err
 	}
-	if _, err := n.Open(ctx); err != nil {
-		return fmt.Errorf("open: %w", errors.Join(err, n.Kill()))
+	if _, err := v.Open(ctx); err != nil {
+		return fmt.Errorf("open: %w", errors.Join(err, v.kill()))
 	}
-	c.sampler = proc.Sample(n.Tree())
+	c.sampler = proc.Sample(v.Tree())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.node = n
+	c.node = v
 	return nil
-}
-
-// spawn starts a process that has not opened the store yet.
-func (c *Cell) spawn() (*node.Node, error) {
-	cmd := c.run.config.Node()
-	config := node.Config{Command: cmd, Name: "n1", URL: c.Subject.at(c.Dir), Setup: c.crowd.Setup, Early: c.early}
-	if c.tools.link != nil {
-		config.URL = strings.ReplaceAll(c.Subject.Linked, addrMark, c.tools.link.proxy.Addr())
-	}
-	return c.tools.start(config)
 }
 
 // StartAndKill starts the subject's process, and kills it some time after it began
 // to open the store, whether it has finished or not.
 func (c *Cell) StartAndKill(ctx context.Context, after time.Duration) error {
-	n, err := c.spawn()
+	n, err := c.spawn(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,7 +119,7 @@ func (c *Cell) StartAndKill(ctx context.Context, after time.Duration) error {
 		opened <- err
 	}()
 	err = c.Hold(ctx, after)
-	err = errors.Join(err, n.Kill())
+	err = errors.Join(err, n.kill())
 	if openErr := <-opened; openErr != nil && !errors.Is(openErr, node.ErrGone) {
 		err = errors.Join(err, fmt.Errorf("open: %w", openErr))
 	}
@@ -141,12 +129,12 @@ func (c *Cell) StartAndKill(ctx context.Context, after time.Duration) error {
 // OpenTwice opens the store in a second process while the first one has it. It is
 // an error if that works, or is refused with anything but ErrUnavailable.
 func (c *Cell) OpenTwice(ctx context.Context) error {
-	n, err := c.spawn()
+	n, err := c.spawn(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = n.Open(ctx)
-	killed := n.Kill()
+	killed := n.kill()
 	switch {
 	case err == nil:
 		return errors.Join(errors.New("a second process has opened the store"), killed)
@@ -157,7 +145,7 @@ func (c *Cell) OpenTwice(ctx context.Context) error {
 }
 
 // take removes the node, so that clients find nobody.
-func (c *Cell) take() (*node.Node, error) {
+func (c *Cell) take() (*victim, error) {
 	c.mu.Lock()
 	n := c.node
 	c.node = nil
@@ -184,7 +172,7 @@ func (c *Cell) Kill() error {
 	if err != nil {
 		return err
 	}
-	return n.Kill()
+	return n.kill()
 }
 
 // Stop lets the subject close its store and end.
@@ -193,21 +181,7 @@ func (c *Cell) Stop() error {
 	if err != nil {
 		return err
 	}
-	return n.Stop()
-}
-
-// Fallen waits until the subject's process has ended by itself, and clears it away.
-func (c *Cell) Fallen(ctx context.Context) error {
-	n, err := c.take()
-	if err != nil {
-		return err
-	}
-	select {
-	case <-n.Ended():
-	case <-ctx.Done():
-		err = fmt.Errorf("wait for the end of the process: %w", context.Cause(ctx))
-	}
-	return errors.Join(err, n.Kill())
+	return n.stop()
 }
 
 // Pause stops all processes of the subject with SIGSTOP.
@@ -218,7 +192,7 @@ func (c *Cell) Resume() error { return c.current().Tree().Continue() }
 
 // current returns the running node. A script that has killed it and not started
 // another one is wrong.
-func (c *Cell) current() *node.Node {
+func (c *Cell) current() *victim {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.node
@@ -228,41 +202,4 @@ func (c *Cell) current() *node.Node {
 func (c *Cell) do(ctx context.Context, o *history.Op, timeout time.Duration) (sent bool) {
 	n := c.current()
 	return n != nil && n.Do(ctx, o, timeout)
-}
-
-// Files returns the subject's files of a kind, largest first.
-func (c *Cell) Files(kind FileKind) ([]string, error) {
-	type sized struct {
-		name string
-		size int64
-	}
-	var found []sized
-	for _, pattern := range c.Subject.Files[kind] {
-		names, err := filepath.Glob(filepath.Join(c.Dir, pattern))
-		if err != nil {
-			return nil, fmt.Errorf("find files: %w", err)
-		}
-		for _, name := range names {
-			if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-				found = append(found, sized{name, info.Size()})
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b sized) int {
-		if a.size != b.size {
-			return int(b.size - a.size)
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	names := make([]string, len(found))
-	for i, f := range found {
-		names[i] = f.name
-	}
-	return names, nil
-}
-
-// Damaged notes what was changed at rest, which is what the fault is.
-func (c *Cell) Damaged(what string) {
-	c.damage = append(c.damage, what)
-	c.Observe(1)
 }

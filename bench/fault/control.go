@@ -2,9 +2,8 @@ package fault
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"time"
+
+	"trihold/bench/fault/damage"
 )
 
 // A control breaks a promise on purpose. If the checkers find nothing, they are
@@ -40,33 +39,14 @@ func controls() []control {
 
 // forget goes back to an older copy of the directory.
 func forget(ctx context.Context, c *Cell) error {
-	aside := c.Dir + "-older"
-	defer os.RemoveAll(aside)
-	if err := c.Stop(); err != nil {
-		return err
-	}
-	if err := os.CopyFS(aside, os.DirFS(c.Dir)); err != nil {
-		return err
-	}
-	if err := c.Start(ctx); err != nil {
-		return err
-	}
-	if err := c.Hold(ctx, 500*time.Millisecond); err != nil {
+	older, err := c.older(ctx, damage.OldVersion)
+	if err != nil {
 		return err
 	}
 	if err := c.Kill(); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(c.Dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(c.Dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	if err := os.CopyFS(c.Dir, os.DirFS(aside)); err != nil {
+	if err := damage.Restore(older, c.Dir); err != nil {
 		return err
 	}
 	c.Observe(1)

@@ -156,7 +156,7 @@ func (c *Cell) begin(ctx context.Context, t *trial) error {
 	if t.control != nil {
 		c.early = t.control.early
 	}
-	if err := c.tools.prepare(ctx, c, t.fault.Needs); err != nil {
+	if err := c.prepare(ctx, t.fault.Needs); err != nil {
 		return err
 	}
 	if err := c.Start(ctx); err != nil {
@@ -224,7 +224,7 @@ func (c *Cell) cleanUp() error {
 	if c.current() != nil {
 		err = c.Kill()
 	}
-	return errors.Join(err, c.tools.close())
+	return errors.Join(err, c.tools.putAway())
 }
 
 // judge sets the verdict of a cell.

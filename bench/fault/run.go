@@ -16,6 +16,7 @@ import (
 	"trihold/bench"
 	"trihold/bench/fault/check"
 	"trihold/bench/fault/node"
+	"trihold/bench/fault/syscalls"
 	"trihold/bench/fault/traffic"
 	"trihold/bench/machine"
 	"trihold/bench/report"
@@ -25,9 +26,9 @@ import (
 
 // A Config says what to break. The zero value of a field means its default.
 type Config struct {
-	// Node makes a command that runs node.Serve on its standard input and output.
-	// There is no default.
-	Node func() *exec.Cmd
+	// Node makes a command that runs node.Serve on its standard input and output,
+	// after a call of syscalls.Install if there is a link. There is no default.
+	Node func(*syscalls.Link) *exec.Cmd
 	// Stores are subjects, or backends for all of theirs. Default: a subject for
 	// each backend that can be opened, in class disk, and for the faults that need
 	// it the one with a replica.
@@ -213,7 +214,7 @@ func (r *run) probe(ctx context.Context, s Subject) (err error) {
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	n, err := node.Start(node.Config{Command: r.config.Node(), Name: "n1", URL: s.at(dir), Setup: traffic.DefaultSetup})
+	n, err := node.Start(node.Config{Command: r.config.Node(nil), Name: "n1", URL: s.at(dir), Setup: traffic.DefaultSetup})
 	if err != nil {
 		return err
 	}

@@ -5,38 +5,62 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"trihold/bench/fault/node"
+	"trihold/bench/fault/syscalls"
 )
 
 // tools are what a cell breaks a store with, beyond signals.
 type tools struct {
-	link *link
+	link  *link
+	calls bool
 }
 
 // missing says why this machine cannot give what a fault needs; empty if it can.
 func missing(n Needs) string {
-	if n.Calls || n.Disk {
+	if n.Calls {
+		if err := syscalls.Available(); err != nil {
+			return err.Error()
+		}
+	}
+	if n.Disk {
 		return "not built"
 	}
 	return ""
 }
 
 // prepare makes the tools that a fault needs.
-func (t *tools) prepare(ctx context.Context, c *Cell, n Needs) (err error) {
+func (c *Cell) prepare(ctx context.Context, n Needs) (err error) {
+	c.tools.calls = n.Calls
 	if n.Link {
-		if t.link, err = newLink(ctx, c); err != nil {
+		if c.tools.link, err = newLink(ctx, c); err != nil {
 			return fmt.Errorf("prepare the link: %w", err)
 		}
 	}
 	return nil
 }
 
-// start starts a node in the way that the tools need.
-func (t *tools) start(config node.Config) (*node.Node, error) { return node.Start(config) }
+// spawn starts a process that has not opened the store yet.
+func (c *Cell) spawn(ctx context.Context, rules ...syscalls.Rule) (*victim, error) {
+	config := node.Config{Name: "n1", URL: c.Subject.at(c.Dir), Setup: c.crowd.Setup, Early: c.early}
+	if c.tools.link != nil {
+		config.URL = strings.ReplaceAll(c.Subject.Linked, addrMark, c.tools.link.proxy.Addr())
+	}
+	var l *syscalls.Link
+	if c.tools.calls {
+		var err error
+		if l, err = syscalls.NewLink(); err != nil {
+			return nil, err
+		}
+		defer l.Close()
+	}
+	config.Command = c.run.config.Node(l)
+	return startVictim(ctx, config, l, rules...)
+}
 
-// close puts the tools away.
-func (t *tools) close() error {
+// putAway puts the tools away.
+func (t *tools) putAway() error {
 	var errs []error
 	if t.link != nil {
 		errs = append(errs, t.link.close())

@@ -11,6 +11,7 @@ import (
 
 	"trihold/bench/fault"
 	"trihold/bench/fault/node"
+	"trihold/bench/fault/syscalls"
 	"trihold/bench/report"
 	"trihold/bench/result"
 )
@@ -67,7 +68,7 @@ func (f *faultFlags) run(cmd *cobra.Command, c console) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	f.config.Node = func() *exec.Cmd { return exec.Command(exe, "node") }
+	f.config.Node = func(l *syscalls.Link) *exec.Cmd { return nodeCommand(exe, l) }
 	f.config.Command = commandLine(os.Args)
 	if f.out != "" {
 		if !strings.HasSuffix(f.out, ".json") {
@@ -128,17 +129,35 @@ func listFaults(c console) error {
 	return nil
 }
 
+// nodeCommand makes the command of newNode.
+func nodeCommand(exe string, l *syscalls.Link) *exec.Cmd {
+	cmd := exec.Command(exe, "node")
+	if l != nil {
+		cmd.Args = append(cmd.Args, "--supervised")
+		cmd.ExtraFiles = []*os.File{l.End()}
+	}
+	return cmd
+}
+
 // newNode is the verb of the processes that fault starts.
 func newNode(c console) *cobra.Command {
-	return &cobra.Command{
+	supervised := false
+	cmd := &cobra.Command{
 		Use:    "node",
 		Short:  "run one store that is going to be broken, told what to do on standard input",
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if supervised {
+				if err := syscalls.Install(fault.SupervisedCalls, 3); err != nil {
+					return err
+				}
+			}
 			// Whatever prints by accident must not end up in the protocol.
 			os.Stdout = os.Stderr
 			return node.Serve(cmd.Context(), c.in, c.out)
 		},
 	}
+	cmd.Flags().BoolVar(&supervised, "supervised", false, "let the supervisor at descriptor 3 judge system calls")
+	return cmd
 }

@@ -1,0 +1,3 @@
+package fault
+
+func diskFaults() []Fault { return nil }
