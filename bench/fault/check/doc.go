@@ -56,12 +56,13 @@
 // # Caveats
 //
 // A verdict is about one history. An Unknown is one that was not proved, because
-// something was not known or the search took too much time or memory, and must
-// never be counted as OK. The search for linear is exponential at worst (package
-// porcupine, after Wing and Gong, and Lowe); it is bounded by ten seconds and a
-// quarter of a gigabyte. All other checkers take time in proportion to their input,
-// give or take a sort; only the choice of the smallest cycle to show is bounded by
-// a number of steps instead, after which serial shows the smallest so far.
+// something was not known or there was no time for it, and must never be counted as
+// OK. All checkers take time in proportion to their input, give or take a sort: that
+// every written value is another one spares all search. Only on a history with
+// values that were written twice does linear have to search, with package porcupine,
+// which is exponential at worst; it is given ten seconds and a quarter of a gigabyte.
+// And of the cycles that serial finds, it chooses the smallest to show only among as
+// many as a fixed number of steps reaches.
 //
 // Two operations of which one ends at the very moment at which the other begins
 // count as concurrent.

@@ -537,7 +537,7 @@ var mutations = []mutation{
 		return true
 	}},
 
-	{"a register is read before it is written", "linear", "began to write later", func(m *mutant) bool {
+	{"a register is read before it is written", "linear", "began to write at", func(m *mutant) bool {
 		w := m.ackedOf(history.Write)
 		o := m.pick(func(o *history.Op) bool {
 			return w != nil && o.Kind == history.Read && o.Outcome == history.OK && o.Key == w.Key && o.End < w.Begin
