@@ -58,8 +58,8 @@ func (s *Store) create() (*root, error) {
 	if err == nil {
 		err = vfs.WriteFile(s.c.FS, filepath.Join(s.c.Dir, manifestName), text)
 	}
-	if err == nil { // the directory itself may be new
-		err = s.c.FS.SyncDir(filepath.Dir(filepath.Clean(s.c.Dir)))
+	if err == nil { // the directory itself may be new, and those above it
+		err = vfs.SyncParents(s.c.FS, s.c.Dir)
 	}
 	if err != nil {
 		return nil, errors.Join(unavailable(err), log.Close())

@@ -208,6 +208,24 @@ func WriteFile(fsys FS, name string, content []byte) error {
 	return fsys.SyncDir(filepath.Dir(name))
 }
 
+// SyncParents makes the entry of a directory in the one above durable, and that
+// one's entry, and so on: who cannot tell which of them are new needs all.
+func SyncParents(fsys FS, dir string) error {
+	for dir = filepath.Clean(dir); ; {
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil
+		}
+		// Directories that this user cannot read, or that cannot be synced, were
+		// made by somebody else, and are not new.
+		err := fsys.SyncDir(parent)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.EROFS) {
+			return err
+		}
+		dir = parent
+	}
+}
+
 // RemoveTree removes a directory with the files and directories in it. It is no
 // error if there is none.
 func RemoveTree(fsys FS, dir string) error {

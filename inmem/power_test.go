@@ -1,0 +1,64 @@
+package inmem
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"trihold/internal/simdisk"
+)
+
+// These tests are about what a loss of power leaves, on a simulated disk. They
+// are single findings of the campaigns in bench/fault/simulate.
+
+// powerConfig is a store on a simulated disk, with many small files.
+func powerConfig(disk *simdisk.Disk) Config {
+	return Config{Dir: "/srv/data/store", FS: disk, SegmentBytes: 32 << 10, SnapshotBytes: 24 << 10, Logger: quiet}
+}
+
+// cutPower loses everything that was not synced.
+func cutPower(disk *simdisk.Disk) { disk.PowerCut(rand.New(rand.NewPCG(1, 0)), 0) }
+
+func TestAStoreInNewDirectoriesSurvivesALossOfPower(t *testing.T) {
+	disk := simdisk.New(simdisk.Config{})
+	s := openNotes(t, powerConfig(disk))
+	if err := addNotes(t.Context(), s, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	disk.Crash()
+	cutPower(disk)
+	_ = s.Close() // it cannot be closed well
+	s = openNotes(t, powerConfig(disk))
+	if d, err := s.Digest(t.Context()); err != nil || d.Tables[0].Rows != 1 {
+		t.Errorf("after the loss of power the store has %v, %v", d.Tables, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Before the manifest is there, there is no store: it can be made again.
+func TestALossOfPowerAtAnyMomentOfCreatingLeavesAStoreOrNone(t *testing.T) {
+	for at := 1; ; at++ {
+		for _, keep := range []float64{0, 0.5, 1} {
+			disk := simdisk.New(simdisk.Config{})
+			cut := disk.Inject(simdisk.Rule{Op: simdisk.Any, At: at, Crash: true})
+			if d, err := Open(powerConfig(disk)); err == nil {
+				if err := d.Prepare(t.Context(), noteSchema.Driver()); err == nil {
+					disk.Crash()
+				}
+				_ = d.Close()
+			}
+			if cut.Observed() == 0 {
+				return
+			}
+			disk.PowerCut(rand.New(rand.NewPCG(uint64(at), 0)), keep)
+			s := openNotes(t, powerConfig(disk))
+			if err := addNotes(t.Context(), s, 0, 1); err != nil {
+				t.Errorf("cut at operation %d, keeping %v: %v", at, keep, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("cut at operation %d, keeping %v: close: %v", at, keep, err)
+			}
+		}
+	}
+}
