@@ -44,7 +44,7 @@ type Disk struct {
 	mu       sync.Mutex // guards everything below, and all nodes
 	rng      *rand.Rand
 	root     *node
-	power    int           // how often the power was cut
+	power    int           // how often the power was cut, or everybody killed
 	dead     chan struct{} // closed at a crash
 	capacity int64
 	used     int64
@@ -109,6 +109,16 @@ func (d *Disk) PowerCut(rng *rand.Rand, keep float64) {
 	d.rules, d.locks = nil, map[string]bool{}
 	d.dead = make(chan struct{})
 	d.used = d.root.size()
+}
+
+// Kill ends all programs: what was open fails from then on, rules and locks are
+// gone, and nothing is lost. What was not synced is no more durable than before.
+func (d *Disk) Kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.power++
+	d.rules, d.locks = nil, map[string]bool{}
+	d.dead = make(chan struct{})
 }
 
 // Clone returns a disk that holds durably what programs see of this one, as a

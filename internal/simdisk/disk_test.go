@@ -213,6 +213,25 @@ func TestHandlesAndLocksEndWithThePower(t *testing.T) {
 	}
 }
 
+func TestAKillLosesNothingAndMakesNothingDurable(t *testing.T) {
+	d := New(Config{})
+	f := stored(t, d, "/f", "old")
+	put(t, f, "new", 0)
+	must(t, d.Rename("/f", "/g"))
+	d.Crash()
+	d.Kill()
+	if _, err := f.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrPower) {
+		t.Errorf("read through a handle of before: %v", err)
+	}
+	if got := content(t, d, "/g"); got != "new" {
+		t.Errorf("after the kill: %q", got)
+	}
+	d.PowerCut(seeded(t), 0)
+	if got := content(t, d, "/f"); got != "old" {
+		t.Errorf("after the loss of power: %q", got)
+	}
+}
+
 func TestRulesFailTheOperationsTheyNameAndCountThem(t *testing.T) {
 	d := New(Config{})
 	f := stored(t, d, "/f", "old")
