@@ -114,6 +114,11 @@ func inspect(fsys vfs.FS, dir string) (m manifest, isStore bool, err error) {
 			if fresh, err := wal.Fresh(fsys, filepath.Join(dir, logDir)); err != nil || !fresh {
 				return m, false, fmt.Errorf("%s: there is a log, but the file %q beside it is missing: %w", dir, manifestName, errors.Join(driver.ErrCorrupt, err))
 			}
+		case snapshotDir:
+			// So is this directory, empty.
+			if names, err := fsys.List(filepath.Join(dir, snapshotDir)); err != nil || len(names) > 0 {
+				return m, false, fmt.Errorf("%s: there are snapshots, but the file %q beside them is missing: %w", dir, manifestName, errors.Join(driver.ErrCorrupt, err))
+			}
 		case manifestName + ".tmp":
 		default:
 			return m, false, fmt.Errorf("%s holds %q and is no store of this backend; use an empty directory: %w", dir, name, driver.ErrInvalid)
