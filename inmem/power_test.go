@@ -1,10 +1,12 @@
 package inmem
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
 
 	"trihold/internal/simdisk"
+	"trihold/repo"
 )
 
 // These tests are about what a loss of power leaves, on a simulated disk. They
@@ -58,6 +60,53 @@ func TestALossOfPowerAtAnyMomentOfCreatingLeavesAStoreOrNone(t *testing.T) {
 			}
 			if err := s.Close(); err != nil {
 				t.Errorf("cut at operation %d, keeping %v: close: %v", at, keep, err)
+			}
+		}
+	}
+}
+
+// A process that ends has not lost what it wrote, but has not made it durable
+// either: whoever goes on must.
+func TestWhatAProcessLeftUnsyncedIsMadeDurableBeforeItIsBuiltOn(t *testing.T) {
+	for _, op := range []simdisk.Op{simdisk.SyncDir, simdisk.Sync} {
+		for at := 1; ; at++ {
+			disk := simdisk.New(simdisk.Config{})
+			killed := disk.Inject(simdisk.Rule{Op: op, At: at, Crash: true})
+			if d, err := Open(powerConfig(disk)); err == nil {
+				if s, err := repo.New(t.Context(), d, noteSchema); err == nil {
+					ctx, cancel := context.WithCancel(t.Context())
+					stop := context.AfterFunc(t.Context(), cancel)
+					go func() { <-disk.Dead(); cancel() }()
+					_ = addNotes(ctx, s, 0, 300) // several log files
+					stop()
+					disk.Crash()
+					_ = s.Close()
+				}
+			}
+			if killed.Observed() == 0 {
+				break
+			}
+			disk.Kill()
+			s := openNotes(t, powerConfig(disk))
+			if err := addNotes(t.Context(), s, 1000, 1010); err != nil {
+				t.Fatal(err)
+			}
+			want, err := s.Digest(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk.Crash()
+			cutPower(disk)
+			_ = s.Close()
+			s = openNotes(t, powerConfig(disk))
+			if got, err := s.Digest(t.Context()); err != nil || got.Sum != want.Sum {
+				t.Errorf("killed at %v %d: after the loss of power revision %d, want %d; %v", op, at, got.Rev, want.Rev, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if op == simdisk.Sync {
+				at += 30 // there are many
 			}
 		}
 	}

@@ -55,11 +55,14 @@ func (s *Store) create() (*root, error) {
 	}
 	dir := filepath.Join(s.c.Dir, snapshotDir)
 	err = s.c.FS.MkdirAll(dir)
-	if err == nil {
-		err = vfs.WriteFile(s.c.FS, filepath.Join(s.c.Dir, manifestName), text)
+	if err == nil { // the manifest must not outlive what it stands for
+		err = s.c.FS.SyncDir(s.c.Dir)
 	}
 	if err == nil { // the directory itself may be new, and those above it
 		err = vfs.SyncParents(s.c.FS, s.c.Dir)
+	}
+	if err == nil {
+		err = vfs.WriteFile(s.c.FS, filepath.Join(s.c.Dir, manifestName), text)
 	}
 	if err != nil {
 		return nil, errors.Join(unavailable(err), log.Close())
@@ -76,6 +79,10 @@ func unavailable(err error) error {
 // recover reads the newest good snapshot and the log behind it.
 func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 	s.snapshots.id = m.ID
+	// The process that made the manifest may have ended before it was durable.
+	if err := s.c.FS.SyncDir(s.c.Dir); err != nil {
+		return nil, unavailable(err)
+	}
 	r, damaged, err := s.loadSnapshot()
 	if err != nil {
 		return nil, err

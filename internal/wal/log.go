@@ -126,15 +126,18 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 	return s.torn, l.cut(s.torn)
 }
 
-// cut overwrites a torn tail with zeros, and makes what was read durable: before
-// a crash it may have been written and not yet synced.
+// cut overwrites a torn tail with zeros, and makes what was read durable, with
+// its name: before a crash it may have been written and not yet synced.
 func (l *Log) cut(torn int64) error {
 	if torn > 0 {
 		if _, err := l.file.WriteAt(make([]byte, torn), l.at); err != nil {
 			return fmt.Errorf("cut torn tail: %w", err)
 		}
 	}
-	return l.file.Sync()
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	return l.c.FS.SyncDir(l.c.Dir)
 }
 
 // Last returns the index of the last entry, 0 if there has been none.
