@@ -36,7 +36,7 @@ func (t *trial) balances(who string, all []int64) {
 		}
 	}
 	if want := int64(t.setup.Accounts) * t.setup.Balance; sum != want {
-		t.illegal("%s has %d in all accounts together, there is %d: %v", who, sum, want, all)
+		t.illegal("%s has %d in all accounts together, there is %d: %v", who, sum, want, short(all))
 	}
 }
 

@@ -277,18 +277,42 @@ func crossing(list []*chain) *conflict {
 
 // crossed says why two chains have no order.
 func crossed(a, b *chain) string {
-	if a.first == a.last && !a.initial() || b.initial() {
+	for _, wrote := range []bool{true, false} { // a write in between says more than a read
+		for _, pair := range [][2]*chain{{a, b}, {b, a}} {
+			if reason := pair[0].interrupted(pair[1], wrote); reason != "" {
+				return reason
+			}
+		}
+	}
+	if b.initial() {
 		a, b = b, a
 	}
-	after := "since it was empty at first"
-	if !a.initial() {
-		after = fmt.Sprintf("after %s had ended at %s", describe(a.first.op), at(a.first.end))
-	}
-	if b.first == b.last {
-		return fmt.Sprintf("%s, though %s had been done from %s to %s, %s", a.last.found(), describe(b.first.op), at(b.first.op.Begin), at(b.first.end), after)
-	}
 	return fmt.Sprintf("%s, though %s had ended at %s; and %s, %s; so %s and %s are each before the other",
-		a.last.found(), describe(b.first.op), at(b.first.end), b.last.found(), after, a.span(), b.span())
+		a.last.found(), describe(b.first.op), at(b.first.end), b.last.found(), a.after(), a.span(), b.span())
+}
+
+// interrupted looks for one operation of another chain that was done while this
+// chain must have been there, and says so.
+func (ch *chain) interrupted(other *chain, wrote bool) string {
+	for _, x := range other.ops {
+		if x.op.Wrote() != wrote || x.op.Begin <= ch.ends() {
+			continue
+		}
+		for _, a := range ch.ops {
+			if a.op.Begin > x.end {
+				return fmt.Sprintf("%s, though %s had been done from %s to %s, %s", a.found(), describe(x.op), at(x.op.Begin), at(x.end), ch.after())
+			}
+		}
+	}
+	return ""
+}
+
+// after says since when the chain has been there.
+func (ch *chain) after() string {
+	if ch.initial() {
+		return "since it was empty at first"
+	}
+	return fmt.Sprintf("after %s had ended at %s", describe(ch.first.op), at(ch.first.end))
 }
 
 // span names the values of a chain.

@@ -79,6 +79,8 @@ func newChecker(name, why string, check func(*trial)) Checker {
 		t := &trial{ctx: ctx, evidence: e, setup: e.History.Setup, verdict: Verdict{Checker: name, Result: OK}}
 		if err := ctx.Err(); err != nil {
 			t.unproved("not begun: %v", err)
+		} else if damage := damage(e.History); damage != "" {
+			t.unproved("the history itself is damaged: %s", damage)
 		} else {
 			t.facts = newFacts(e)
 			check(t)
@@ -89,6 +91,28 @@ func newChecker(name, why string, check func(*trial)) Checker {
 		t.verdict.Took = time.Since(began)
 		return t.verdict
 	}}
+}
+
+// damage returns what makes a history one that cannot have been recorded, or "".
+func damage(h *history.History) string {
+	seen := make(map[int64]bool, len(h.Ops))
+	for i := range h.Ops {
+		o := &h.Ops[i]
+		switch {
+		case o.ID < 1 || seen[o.ID]:
+			return fmt.Sprintf("op %d is there twice, or is none", o.ID)
+		case o.Begin < 0 || o.End < o.Begin:
+			return fmt.Sprintf("%s began at %s and ended at %s", describe(o), at(o.Begin), at(o.End))
+		case o.Outcome != history.OK && o.Outcome != history.Failed && o.Outcome != history.Unknown:
+			return fmt.Sprintf("%s has the outcome %q", describe(o), o.Outcome)
+		case (o.Outcome == history.Unknown) != (o.End == history.Never):
+			return fmt.Sprintf("%s has the outcome %s and ended at %s", describe(o), o.Outcome, at(o.End))
+		case o.Outcome != history.OK && (o.Refused || len(o.Saw) > 0):
+			return fmt.Sprintf("%s has the outcome %s and an answer", describe(o), o.Outcome)
+		}
+		seen[o.ID] = true
+	}
+	return ""
 }
 
 // A trial is one run of one checker.

@@ -56,9 +56,9 @@ func (t *trial) lateBetween(a, b *history.Final) bool {
 // contentDiff returns the first difference of two contents, or "".
 func contentDiff(a, b *history.Final) string {
 	return cmp.Or(
-		mapDiff("register", a.Registers, b.Registers, func(x, y int64) bool { return x == y }),
+		mapDiff("register", a.Registers, b.Registers, valueDiff),
 		rowDiff("accounts", a.Accounts, b.Accounts),
-		mapDiff("list", a.Lists, b.Lists, slices.Equal),
+		mapDiff("list", a.Lists, b.Lists, listDiff),
 		rowDiff("claims", a.Claims, b.Claims),
 		rowDiff("claims by name", a.ClaimsByName, b.ClaimsByName),
 		rowDiff("items", a.Items, b.Items),
@@ -80,17 +80,36 @@ func rowDiff[R comparable](name string, a, b []R) string {
 	return ""
 }
 
-func mapDiff[V any](name string, a, b map[int64]V, equal func(x, y V) bool) string {
+func valueDiff(a, b int64) string {
+	if a == b {
+		return ""
+	}
+	return fmt.Sprintf("%d and %d", a, b)
+}
+
+func listDiff(a, b []int64) string {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return fmt.Sprintf("element %d is %d and %d", i+1, a[i], b[i])
+		}
+	}
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d elements and %d", len(a), len(b))
+	}
+	return ""
+}
+
+func mapDiff[V any](name string, a, b map[int64]V, diff func(x, y V) string) string {
 	for _, k := range slices.Sorted(maps.Keys(a)) {
 		if v, ok := b[k]; !ok {
-			return fmt.Sprintf("%s %d is %v and not there", name, k, a[k])
-		} else if !equal(a[k], v) {
-			return fmt.Sprintf("%s %d is %v and %v", name, k, a[k], v)
+			return fmt.Sprintf("only the first has %s %d", name, k)
+		} else if d := diff(a[k], v); d != "" {
+			return fmt.Sprintf("%s %d: %s", name, k, d)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(b)) {
 		if _, ok := a[k]; !ok {
-			return fmt.Sprintf("%s %d is not there and %v", name, k, b[k])
+			return fmt.Sprintf("only the second has %s %d", name, k)
 		}
 	}
 	return ""
@@ -108,8 +127,9 @@ func streamDiff(a, b *history.Final) string {
 		if x[i].Rev != y[i].Rev {
 			return fmt.Sprintf("revision %d where the other has %d", x[i].Rev, y[i].Rev)
 		}
-		if p, q := sortedKeys(x[i]), sortedKeys(y[i]); !slices.Equal(p, q) {
-			return fmt.Sprintf("revision %d touched %v and %v", x[i].Rev, p, q)
+		p, q := sortedKeys(x[i]), sortedKeys(y[i])
+		for _, k := range slices.Concat(without(p, q), without(q, p)) {
+			return fmt.Sprintf("revision %d touched %s %d only in one", x[i].Rev, k.Table, k.Key)
 		}
 	}
 	if len(x) != len(y) {

@@ -229,7 +229,7 @@ func (d *durability) items() {
 		case row.Op == 0 && row.Group != firstGroup(d.setup, row.ID):
 			d.illegal("%s has item %d in group %d, where nobody put it", node, row.ID, row.Group)
 		case row.Op == 0:
-		case o == nil || o.Kind != history.Move || o.Key != row.ID || o.Value != row.Group || !d.there[row.Op]:
+		case o == nil || o.Kind != history.Move || o.Key != row.ID || o.Value != row.Group || !d.there[row.Op] || l == nil:
 			d.illegal("%s has item %d in group %d by op %d, and no such move in its ledger", node, row.ID, row.Group, row.Op)
 		case l.Begin > o.End:
 			d.missing(l, "%s has item %d in group %d by %s, which ended before %s began", node, row.ID, row.Group, describe(o), describe(l))

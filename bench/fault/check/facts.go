@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,8 @@ type facts struct {
 	inFirst map[int64]bool        // the IDs in the first node's ledger
 	inAny   map[int64]bool        // the IDs in any node's ledger or change stream
 
-	stream *history.Final   // the node with the longest change stream, or nil
-	revs   map[int64]int64  // the revision of each operation, by stream
-	order  []history.Change // the changes of stream
+	order []history.Change // the longest change stream
+	revs  map[int64]int64  // the revision of each operation in it
 }
 
 func newFacts(e *Evidence) *facts {
@@ -35,19 +35,33 @@ func newFacts(e *Evidence) *facts {
 				f.inAny[id] = true
 			}
 		}
-		if f.stream == nil || len(final.Changes) > len(f.stream.Changes) {
-			f.stream = final
-		}
 	}
-	if f.stream != nil {
-		f.order = f.stream.Changes
-	}
+	f.order = e.longestStream()
 	for _, c := range f.order {
 		for _, id := range ledgerKeys(c) {
 			f.revs[id] = c.Rev
 		}
 	}
 	return f
+}
+
+// longestStream returns the change stream of the node that tells the most, and then
+// what others tell that were read later.
+func (e *Evidence) longestStream() []history.Change {
+	var all []history.Change
+	for _, f := range e.Finals {
+		if len(f.Changes) > len(all) {
+			all = slices.Clip(f.Changes)
+		}
+	}
+	for _, f := range e.Finals {
+		for _, c := range f.Changes {
+			if len(all) > 0 && c.Rev > all[len(all)-1].Rev {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
 }
 
 // tookEffect reports whether an operation changed something: it was acknowledged,

@@ -526,7 +526,7 @@ var mutations = []mutation{
 		o.Name = "free"
 		return true
 	}},
-	{"the end is not what the changes give", "revisions", "there was, and it has", func(m *mutant) bool {
+	{"the end is not what the changes give", "revisions", "by the changes and as it reads, register", func(m *mutant) bool {
 		a := m.ackedOf(history.Write)
 		if a == nil {
 			return false

@@ -38,11 +38,14 @@ func (t *trial) sameRevisions(f *history.Final) {
 	given := map[int64]bool{}
 	for _, c := range f.Changes {
 		for _, id := range ledgerKeys(c) {
-			switch rev, ok := t.facts.revs[id]; {
-			case given[id] || ok && rev != c.Rev:
-				t.illegal("op %d has revision %d on %s and %d on %s", id, c.Rev, f.Node, rev, t.facts.stream.Node)
-			case !ok && c.Rev > t.facts.stream.ChangesAfter:
-				t.illegal("op %d has revision %d on %s and none on %s", id, c.Rev, f.Node, t.facts.stream.Node)
+			rev, ok := t.facts.revs[id]
+			switch {
+			case given[id]:
+				t.illegal("op %d has revision %d on %s, and another one besides", id, c.Rev, f.Node)
+			case ok && rev != c.Rev:
+				t.illegal("op %d has revision %d on %s, and %d elsewhere", id, c.Rev, f.Node, rev)
+			case !ok && c.Rev >= t.facts.order[0].Rev:
+				t.illegal("op %d has revision %d on %s, and none elsewhere", id, c.Rev, f.Node)
 			}
 			given[id] = true
 		}
@@ -106,25 +109,17 @@ type look struct {
 func (t *trial) replay() {
 	looks := t.looks()
 	s := newState(t.setup)
-	ready := int64(0) // the last revision of the setup
-	for _, c := range t.facts.order {
-		if len(ledgerKeys(c)) > 0 {
-			break
-		}
-		if len(c.Keys) > 0 {
-			ready = c.Rev
-		}
-	}
+	ready := t.ready()
+	last := ready
 	see := func(before int64) {
 		for ; len(looks) > 0 && looks[0].rev < before; looks = looks[1:] {
-			if l := looks[0]; l.rev < ready || l.rev < t.facts.stream.ChangesAfter {
+			if l := looks[0]; l.rev < ready {
 				t.illegal("%s is of revision %d, before the setup was done", l, l.rev)
 			} else if diff := s.look(l); diff != "" {
 				t.illegal("%s is of revision %d: %s", l, l.rev, diff)
 			}
 		}
 	}
-	last := t.facts.stream.ChangesAfter
 	for _, c := range t.facts.order {
 		see(c.Rev)
 		last = max(last, c.Rev)
@@ -153,6 +148,24 @@ func (t *trial) replay() {
 		}
 	}
 	t.refusedClaims()
+}
+
+// ready returns the first revision at which the setup was done. If a stream begins
+// later, then all that it tells is later.
+func (t *trial) ready() int64 {
+	ready := t.evidence.Finals[0].ChangesAfter
+	for _, f := range t.evidence.Finals {
+		ready = min(ready, f.ChangesAfter)
+	}
+	for _, c := range t.facts.order {
+		if len(ledgerKeys(c)) > 0 {
+			break
+		}
+		if len(c.Keys) > 0 {
+			ready = max(ready, c.Rev)
+		}
+	}
+	return ready
 }
 
 // looks returns what was seen, by revision.
@@ -187,7 +200,7 @@ func (s *state) look(l look) string {
 	rows := *l.final
 	rows.ClaimsByName, rows.ItemsByGroup, rows.LedgerByClient = nil, nil, nil
 	if diff := contentDiff(s.content(), &rows); diff != "" {
-		return "there was, and it has: " + diff
+		return "by the changes and as it reads, " + diff
 	}
 	return ""
 }
