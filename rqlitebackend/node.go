@@ -54,6 +54,7 @@ type node struct {
 
 	// Owned by the goroutine of run.
 	http, raft string // addresses, kept over restarts
+	everReady  bool
 }
 
 func newNode(binary string, dir *directory, p *peers, logger *slog.Logger) *node {
@@ -87,18 +88,17 @@ func (n *node) run(ready func(), failed chan<- error) {
 	defer close(n.done)
 	const shortPause = 50 * time.Millisecond
 	pause := shortPause
-	everReady := false
 	for tries := 1; ; tries++ {
 		l := n.live(ready)
 		n.peers.set(l.err)
-		everReady = everReady || l.ready
+		n.everReady = n.everReady || l.ready
 		switch {
 		case n.stopped():
 			return
 		case l.portTaken && tries < maxPortTries:
 			n.http, n.raft = "", ""
 			continue
-		case !everReady:
+		case !n.everReady:
 			failed <- l.err
 			return
 		case l.ready:
@@ -266,6 +266,12 @@ func (n *node) ended(exit error, log *os.File, from int64) end {
 	kind := driver.ErrUnavailable
 	if exit == nil {
 		exit = errors.New("exit status 0")
+	}
+	if (strings.HasPrefix(said, "panic:") || strings.HasPrefix(said, "fatal error:")) && !n.everReady {
+		// rqlited checks what it needs from outside and explains it. What makes it
+		// panic at a start is what it finds in its own files.
+		kind = driver.ErrCorrupt
+		said += "; the directory is probably damaged: restore it from a backup"
 	}
 	e.err = driver.Failed("run rqlited", kind, fmt.Errorf("it ended with %w; it said %q; all of it is in %s", exit, said, log.Name()))
 	return e

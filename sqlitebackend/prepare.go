@@ -47,6 +47,10 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 		if err := s.restore(ctx, fresh); err != nil {
 			return errors.Join(err, s.replica.close())
 		}
+	} else if fresh {
+		if err := s.refuseOrphan(); err != nil {
+			return err
+		}
 	}
 	if err := s.open(ctx); err != nil {
 		if fresh {

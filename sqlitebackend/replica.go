@@ -152,10 +152,16 @@ func (r *replica) fetch(ctx context.Context, to string) (found bool, err error) 
 	if errors.Is(err, litestream.ErrTxNotAvailable) || errors.Is(err, litestream.ErrNoSnapshots) {
 		return false, nil
 	}
-	if err != nil {
+	if err == nil {
+		return true, nil
+	}
+	var file *fs.PathError
+	if ctx.Err() != nil || errors.As(err, &file) {
 		return false, r.failed("restore", err)
 	}
-	return true, nil
+	// Everything was read, and it does not fit together.
+	return false, driver.Failed("restore replica "+r.url, driver.ErrCorrupt, fmt.Errorf(
+		"%w; use another copy of the replica, or move it away to begin anew without its data", oneLine(err)))
 }
 
 // localState returns the directory in which Litestream keeps what it has not sent

@@ -316,3 +316,52 @@ func TestAHotWriterKeepsReplicaAndLogShort(t *testing.T) {
 		t.Errorf("the replica was behind by %v", behind)
 	}
 }
+
+func TestADamagedReplicaIsCorruptAndNotRestored(t *testing.T) {
+	c := testConfig(t.TempDir(), driver.Replica)
+	s, _ := openNotes(t, c)
+	putNotes(t, s, 0, 50)
+	must(t, s.Close())
+	loseMachine(t, c)
+	damaged := 0
+	must(t, filepath.WalkDir(strings.TrimPrefix(c.Replica, "file://"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil || len(content) == 0 {
+			return err
+		}
+		damaged++
+		content[len(content)/2] ^= 1
+		return os.WriteFile(path, content, 0o644)
+	}))
+	if damaged == 0 {
+		t.Fatal("there was nothing to damage")
+	}
+	d, err := Open(t.Context(), c)
+	must(t, err)
+	if err := d.Prepare(t.Context(), noteSchema.Driver()); !errors.Is(err, driver.ErrCorrupt) {
+		t.Errorf("prepare: %v, want ErrCorrupt", err)
+	}
+	must(t, d.Close())
+	if _, err := os.Stat(c.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was restored: %v", err)
+	}
+}
+
+// SQLite itself would remove the log and begin anew.
+func TestALogWithoutItsDatabaseIsRefusedAndKept(t *testing.T) {
+	c := testConfig(t.TempDir(), driver.Disk)
+	log := c.Path + "-wal"
+	must(t, os.WriteFile(log, []byte("what a lost database has left"), 0o644))
+	d, err := Open(t.Context(), c)
+	must(t, err)
+	if err := d.Prepare(t.Context(), noteSchema.Driver()); !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), log) {
+		t.Errorf("prepare: %v, want ErrCorrupt that names the log", err)
+	}
+	must(t, d.Close())
+	if _, err := os.Stat(log); err != nil {
+		t.Errorf("the log: %v", err)
+	}
+}

@@ -40,7 +40,7 @@ func (s *Store) restore(ctx context.Context, fresh bool) error {
 			return fmt.Errorf("%s is missing, and replica %s is empty although %s shows that there was a database; give the replica that belongs to it, or remove %s to begin anew: %w",
 				s.config.Path, s.config.Replica, dir, dir, driver.ErrInvalid)
 		}
-		return nil
+		return s.refuseOrphan()
 	}
 	if _, err := s.inspect(ctx, aside); err != nil {
 		return fmt.Errorf("replica %s: %w", s.config.Replica, err)
@@ -57,6 +57,17 @@ func (s *Store) restore(ctx context.Context, fresh bool) error {
 	}
 	s.config.Logger.Info("sqlite: database restored", "path", s.config.Path, "replica", s.config.Replica)
 	return syncDir(filepath.Dir(s.config.Path))
+}
+
+// refuseOrphan refuses to begin anew where a log shows that there was a database:
+// SQLite would remove it.
+func (s *Store) refuseOrphan() error {
+	log := s.config.Path + "-wal"
+	if info, err := os.Stat(log); err != nil || info.Size() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is missing or empty, but its log %s holds commits; put the file back or restore it from a backup, or remove the log to begin anew: %w",
+		s.config.Path, log, driver.ErrCorrupt)
 }
 
 // refuseBehind refuses a local file that lacks commits which the replica has.

@@ -58,6 +58,11 @@ func damageFault(files FileKind, numbers string, kind damage.Kind) Fault {
 			if err != nil {
 				return err
 			}
+			if files == SnapshotFile {
+				if err := c.awaitSnapshot(ctx); err != nil {
+					return err
+				}
+			}
 			if err := c.Kill(); err != nil {
 				return err
 			}
@@ -91,6 +96,21 @@ func (c *Cell) older(ctx context.Context, kind damage.Kind) (string, error) {
 	}
 	from := c.crowd.Acked()
 	return to, c.Until(ctx, "there is something newer", func() bool { return c.crowd.Acked() > from+200 })
+}
+
+// awaitSnapshot waits until there is a snapshot: some stores write one when they
+// have grown, others when they are stopped.
+func (c *Cell) awaitSnapshot(ctx context.Context) error {
+	if err := c.Stop(); err != nil {
+		return err
+	}
+	if err := c.Start(ctx); err != nil {
+		return err
+	}
+	return c.Until(ctx, "there is a snapshot", func() bool {
+		names, err := damage.Find(c.Dir, c.Subject.Files[SnapshotFile]...)
+		return err == nil && len(names) > 0
+	})
 }
 
 // harm damages one of the subject's files of a kind.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trihold/bench/fault/check"
+	"trihold/bench/fault/damage"
 	"trihold/bench/fault/history"
 	"trihold/bench/fault/traffic"
 	"trihold/bench/result"
@@ -237,6 +238,9 @@ func judge(out *result.Cell, t *trial, c *Cell, e *check.Evidence, err error) {
 	switch {
 	case err == nil:
 		inspect(out, e)
+	case errors.Is(err, damage.ErrNothing):
+		out.Verdict, out.Why = result.Skipped, oneLine(err)
+		return
 	case t.fault.MayRefuse && len(c.damage) > 0 && errors.Is(err, repo.ErrCorrupt):
 		out.Verdict, out.Why = result.Detected, oneLine(err)
 	default:

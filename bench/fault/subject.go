@@ -42,13 +42,13 @@ func Subjects() []Subject {
 		DatabaseFile: {"app.db"}, WALFile: {"app.db-wal"}, ReplicaFile: {"replica/*", "replica/*/*", "replica/*/*/*", "replica/*/*/*/*"},
 	}
 	return []Subject{
-		{Name: "inmem/disk", Backend: "inmem", Class: "disk", URL: "inmem:{dir}/data?class=disk&snapshot_bytes=1048576",
+		{Name: "inmem/disk", Backend: "inmem", Class: "disk", URL: "inmem:{dir}/data?class=disk&snapshot_bytes=65536",
 			Files: map[FileKind][]string{LogFile: {"data/log/*", "data/*.log"}, SnapshotFile: {"data/snapshots/*", "data/*.snap*"}}},
 		{Name: "sqlite/disk", Backend: "sqlite", Class: "disk", URL: "sqlite:{dir}/app.db?class=disk", Files: sqlite},
 		{Name: "rqlite/disk", Backend: "rqlite", Class: "disk", URL: "rqlite:{dir}/rqlite?managed=1&class=disk", Linked: "rqlite://{addr}",
-			Files: map[FileKind][]string{LogFile: {"rqlite/node1/raft.db"}, SnapshotFile: {"rqlite/node1/rsnapshots/*", "rqlite/node1/rsnapshots/*/*"}, DatabaseFile: {"rqlite/node1/db.sqlite"}}},
+			Files: map[FileKind][]string{LogFile: {"rqlite/node1/raft.db"}, DatabaseFile: {"rqlite/node1/db.sqlite"}}},
 		{Name: "sqlite/replica", Backend: "sqlite", Class: "replica", URL: "sqlite:{dir}/app.db?class=replica&replica=file://{dir}/replica", Files: sqlite},
-		{Name: "inmem/process", Backend: "inmem", Class: "process", URL: "inmem:{dir}/data?class=process&snapshot_bytes=1048576"},
+		{Name: "inmem/process", Backend: "inmem", Class: "process", URL: "inmem:{dir}/data?class=process&snapshot_bytes=65536"},
 		{Name: "sqlite/process", Backend: "sqlite", Class: "process", URL: "sqlite:{dir}/app.db?class=process", Files: sqlite},
 	}
 }
