@@ -200,14 +200,17 @@ func (ch *chain) lasts() int {
 }
 
 // contradiction returns a conflict inside of the chain: an operation that ended
-// before one began that comes earlier in it.
+// before one began that comes earlier in it. The former is no write: at most the first
+// of a chain is.
 func (ch *chain) contradiction() *conflict {
 	var latest access
 	for i, a := range ch.ops {
 		if i > 0 && a.end < latest.op.Begin {
-			reason := fmt.Sprintf("%s, which %s began to write at %s", a.found(), describe(latest.op), at(latest.op.Begin))
-			if !latest.op.Wrote() || a.op.Kind == history.Write || a.saw() != latest.op.Value {
-				reason = fmt.Sprintf("%s, and %s, of an earlier value", a.found(), latest.found())
+			reason := fmt.Sprintf("%s, and that value was over: %s", latest.found(), a.found())
+			if latest.op.Wrote() && a.saw() == latest.op.Value {
+				reason = fmt.Sprintf("%s, which %s began to write at %s", a.found(), describe(latest.op), at(latest.op.Begin))
+			} else if latest.op.Kind == history.Write {
+				reason = fmt.Sprintf("%s, which comes after %s, begun at %s", a.found(), describe(latest.op), at(latest.op.Begin))
 			}
 			return &conflict{ch.ops[:i+1], reason}
 		}

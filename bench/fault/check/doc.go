@@ -58,9 +58,10 @@
 // A verdict is about one history. An Unknown is one that was not proved, because
 // something was not known or there was no time for it, and must never be counted as
 // OK. All checkers take time in proportion to their input, give or take a sort: that
-// every written value is another one spares all search. Only on a history with
-// values that were written twice does linear have to search, with package porcupine,
-// which is exponential at worst; it is given ten seconds and a quarter of a gigabyte.
+// every written value is another one spares all search. Only to confirm that a
+// register is not linearisable, and on a history with values that were written twice,
+// does linear search, with package porcupine, which is exponential at worst; it is
+// given ten seconds, and a quarter of a gigabyte at a time.
 // And of the cycles that serial finds, it chooses the smallest to show only among as
 // many as a fixed number of steps reaches.
 //

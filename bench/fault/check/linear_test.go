@@ -126,7 +126,7 @@ func TestTheReasonThatARegisterIsNotLinearisableIsShown(t *testing.T) {
 		{"op 2 (change register 0 from 5 to 6) found 5 (from 20ms to 30ms), and refused is true", 5, []history.Op{reg(1, history.Write, 0, 10*ms, 5), refused}},
 		{"op 1 (change register 0 from 6 to 5) found 6 (from 0s to 50ms), which is written only by what comes after that", 0, []history.Op{
 			reg(1, history.CAS, 0, 50*ms, 6, 5), reg(2, history.CAS, 0, 50*ms, 5, 6)}},
-		{"op 3 (read register 0) found 6 (from 0s to 10ms), and op 4 (read register 0) found 5 (from 20ms to 30ms), of an earlier value", 6, []history.Op{
+		{"op 4 (read register 0) found 5 (from 20ms to 30ms), and that value was over: op 3 (read register 0) found 6 (from 0s to 10ms)", 6, []history.Op{
 			reg(1, history.Write, 0, 50*ms, 5), reg(2, history.CAS, 0, 50*ms, 5, 6), reg(3, history.Read, 0, 10*ms, 6), reg(4, history.Read, 20*ms, 30*ms, 5)}},
 		{"op 5 (read register 0) found 6 (from 20ms to 30ms), though op 3 (read register 0) had ended at 10ms; and op 6 (read register 0) found 5 (from 20ms to 30ms), after op 4", 7, []history.Op{
 			reg(1, history.Write, 0, 50*ms, 5), reg(2, history.Write, 0, 50*ms, 6), reg(3, history.Read, 0, 10*ms, 5), reg(4, history.Read, 0, 10*ms, 6),
