@@ -154,7 +154,11 @@ func filesOf(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() != lockName {
+		if err != nil || d.IsDir() || d.Name() == lockName {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > 0 {
 			names = append(names, path)
 		}
 		return err

@@ -45,9 +45,11 @@
 // open: a missing, shortened or foreign segment, an entry that is not readable
 // though a later one is, or though a floor says that it was synced.
 //
-// Damage after the fact to the very last entry looks like a torn tail until a
-// floor covers that entry. Mark writes one; the owner calls it when the log has
-// been idle for a moment, and Close calls it.
+// Damage after the fact to the very last entry looks like a torn tail unless a
+// floor covers that entry. The file "tide" holds one that is written after every
+// entry and never synced, which covers all entries unless the machine loses power.
+// For that case Mark writes one into the segment and syncs it; the owner calls it
+// when the log has been idle for a moment, and Close calls it.
 //
 // With Config.NoSync all this holds as long as the machine does not lose power.
 package wal

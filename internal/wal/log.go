@@ -38,7 +38,9 @@ type Log struct {
 	size     int64    // its size
 	slot     int      // where its next floor goes
 	end      position
-	marked   position // the floor that was written last
+	tip      *tip
+	marked   position // what it says
+	tide     vfs.File // see tide.go
 	next     <-chan spare
 	failed   error // set when it is no longer known what is on disk
 }
@@ -50,7 +52,11 @@ func Create(c Config) (*Log, error) {
 		return nil, fmt.Errorf("create log: %w", err)
 	}
 	l := newLog(c)
-	if err := l.rotate(); err != nil {
+	_, err := l.openTide()
+	if err == nil {
+		err = l.rotate()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create log: %w", errors.Join(err, l.release()))
 	}
 	return l, nil
@@ -97,6 +103,9 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 	for len(needed) > 1 && needed[1] <= from {
 		needed = needed[1:]
 	}
+	if l.tip, l.marked, err = openTip(l.c); err != nil {
+		return 0, err
+	}
 	var s scanned
 	var prev *position // what the first of them continues is not looked at
 	for _, first := range needed {
@@ -104,7 +113,7 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 		if s.torn > 0 {
 			return 0, fmt.Errorf("%s: what comes before it is damaged behind entry %d: %w", name, s.end.index, driver.ErrCorrupt)
 		}
-		s, err = scan(l.c.FS, name, l.c.StoreID, prev, func(index uint64, payload []byte) error {
+		s, err = scan(l.c.FS, name, l.c.StoreID, prev, l.marked, func(index uint64, payload []byte) error {
 			if index < from {
 				return nil
 			}
@@ -116,14 +125,27 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 		prev = &position{s.end.index, s.end.sum}
 	}
 	last := segmentName(l.c.Dir, l.segments[len(l.segments)-1])
+	tide, err := l.openTide()
+	if err != nil {
+		return 0, err
+	}
+	if tide.index > s.end.index || tide.index == s.end.index && tide != s.end {
+		return 0, fmt.Errorf("%s: damaged behind entry %d, or an old copy: %s says that entries up to %d were synced: %w", last, s.end.index, tideName, tide.index, driver.ErrCorrupt)
+	}
 	if s.floor.followed {
 		return 0, fmt.Errorf("%s: the segment that follows is missing: %w", last, driver.ErrCorrupt)
+	}
+	if l.marked.index > s.end.index {
+		return 0, fmt.Errorf("%s: the log ends with entry %d, though entries up to %d were synced: %w", last, s.end.index, l.marked.index, driver.ErrCorrupt)
 	}
 	if l.file, err = l.c.FS.Open(last); err != nil {
 		return 0, err
 	}
-	l.end, l.at, l.size, l.slot, l.marked = s.end, s.at, s.size, s.slot, s.floor.position
-	return s.torn, l.cut(s.torn)
+	l.end, l.at, l.size, l.slot = s.end, s.at, s.size, s.slot
+	if err := l.cut(s.torn); err != nil {
+		return 0, err
+	}
+	return s.torn, l.Mark()
 }
 
 // cut overwrites a torn tail with zeros, and makes what was read durable, with
@@ -166,7 +188,7 @@ func (l *Log) Append(buf []byte) (uint64, error) {
 	}
 	l.end = end
 	l.at += need
-	return end.index, nil
+	return end.index, l.writeTide()
 }
 
 // write writes into the open segment and syncs it.
@@ -193,14 +215,17 @@ func (l *Log) Mark() error {
 	if l.failed != nil || l.marked == l.end {
 		return l.failed
 	}
-	return l.writeFloor(floor{position: l.end})
+	if err := l.tip.write(l.c, l.end); err != nil {
+		return l.fail(err)
+	}
+	l.marked = l.end
+	return nil
 }
 
 func (l *Log) writeFloor(f floor) error {
 	if err := l.write(f.encode(), int64(l.slot+1)*block); err != nil {
 		return err
 	}
-	l.marked = f.position
 	l.slot = 1 - l.slot
 	return nil
 }
@@ -261,8 +286,10 @@ func (l *Log) Close() error {
 // release closes the files.
 func (l *Log) release() error {
 	var err error
-	if l.file != nil {
-		err = l.file.Close()
+	for _, f := range []vfs.File{l.file, l.tide} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
 	if l.next == nil {
 		return err
@@ -282,12 +309,15 @@ func Fresh(fsys vfs.FS, dir string) (bool, error) {
 		return false, err
 	}
 	for _, name := range names {
-		if name == spareName {
+		if name == spareName || name == tideName {
 			continue
 		}
 		content, err := vfs.ReadFile(fsys, filepath.Join(dir, name))
 		if err != nil {
 			return false, err
+		}
+		if name == tipName && isZero(content) {
+			continue
 		}
 		if first, ok := parseSegmentName(name); !ok || first != 1 || len(content) < firstEntry || !isZero(content[block:]) {
 			return false, nil

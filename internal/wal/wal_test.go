@@ -152,6 +152,9 @@ func TestATornTailIsCutAndCountedAndTheLogGoesOn(t *testing.T) {
 	used := used(b)
 	for cut := used - 1; cut > used-len(payload(21)); cut-- { // the write was cut short here
 		torn := copyDir(t, dir)
+		if err := os.Remove(filepath.Join(torn, tideName)); err != nil { // as after a loss of power
+			t.Fatal(err)
+		}
 		damaged := bytes.Clone(b)
 		clear(damaged[cut:])
 		if err := os.WriteFile(filepath.Join(torn, filepath.Base(last)), damaged, 0o644); err != nil {
@@ -167,6 +170,67 @@ func TestATornTailIsCutAndCountedAndTheLogGoesOn(t *testing.T) {
 		}
 		if last, _, err := readAll(torn); last != 25 || err != nil {
 			t.Fatalf("after going on: %d, %v", last, err)
+		}
+	}
+}
+
+func TestDamageToTheLastEntryAfterAMereCrashIsDetected(t *testing.T) {
+	dir := crashed(t, 21)
+	names := segments(t, dir)
+	last := names[len(names)-1]
+	b, err := os.ReadFile(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[used(b)-len(payload(21)):])
+	if err := os.WriteFile(last, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := readAll(dir); !errors.Is(err, driver.ErrCorrupt) {
+		t.Errorf("a damaged last entry: %v", err)
+	}
+}
+
+func TestAnOldCopyOfASegmentIsDetected(t *testing.T) {
+	c := config(filepath.Join(t.TempDir(), "log"))
+	c.SegmentSize = 1 << 20
+	l, err := Create(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendEntries(t, l, 10)
+	name := segments(t, c.Dir)[0]
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendEntries(t, l, 10)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, old, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(c, 1, func(uint64, []byte) error { return nil }); !errors.Is(err, driver.ErrCorrupt) {
+		t.Errorf("an old copy: %v", err)
+	}
+}
+
+func TestATideThatIsGoneDamagedOrBehindSaysNothing(t *testing.T) {
+	for what, do := range map[string]func(name string) error{
+		"gone":    os.Remove,
+		"damaged": func(name string) error { return os.WriteFile(name, []byte("FLOR, and then nothing that fits"), 0o644) },
+		"behind": func(name string) error {
+			return os.WriteFile(name, floor{position: position{index: 3}}.encode(), 0o644)
+		},
+		"empty": func(name string) error { return os.Truncate(name, 0) },
+	} {
+		dir := crashed(t, 21)
+		if err := do(filepath.Join(dir, tideName)); err != nil {
+			t.Fatal(err)
+		}
+		if last, torn, err := readAll(dir); last != 21 || torn != 0 || err != nil {
+			t.Errorf("a tide that is %s: read %d entries, %d bytes torn, %v", what, last, torn, err)
 		}
 	}
 }

@@ -1,0 +1,48 @@
+package wal
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+)
+
+// tideName is a file of one floor that is written after every entry and never
+// synced. It costs a write into the page cache, and is exact as long as the machine
+// does not lose power: after a mere end of the process, damage to the last entry is
+// then no torn tail. After a loss of power it may be behind, which says nothing, and
+// never ahead, because the entry was synced before.
+const tideName = "tide"
+
+// openTide opens the file, or makes it, and returns what it says: a zero position if
+// that is nothing.
+func (l *Log) openTide() (position, error) {
+	name := filepath.Join(l.c.Dir, tideName)
+	f, err := l.c.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = l.c.FS.Create(name)
+	}
+	if err != nil {
+		return position{}, err
+	}
+	l.tide = f
+	b := make([]byte, floorSize)
+	if n, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return position{}, err
+	} else if n < len(b) {
+		return position{}, nil
+	}
+	found, _ := decodeFloor(b)
+	return found.position, nil
+}
+
+// writeTide notes that everything up to the end was synced. With NoSync it was not.
+func (l *Log) writeTide() error {
+	if l.c.NoSync {
+		return nil
+	}
+	if _, err := l.tide.WriteAt(floor{position: l.end}.encode(), 0); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
