@@ -34,6 +34,7 @@
 //
 // Rules that must hold from the first call on are given to Supervise. A rule that
 // has no effect counts, so that a sweep knows how many calls there are to crash at.
+// A crash in the middle of a write is a rule with Kill and Part.
 //
 // # Cost
 //

@@ -58,7 +58,8 @@ func atLeast(release string, major, minor int) bool {
 		return false
 	}
 	a, errA := strconv.Atoi(parts[0])
-	b, errB := strconv.Atoi(strings.TrimRight(parts[1], "+-abcdefghijklmnopqrstuvwxyz"))
+	digits := strings.IndexFunc(parts[1]+".", func(r rune) bool { return r < '0' || r > '9' })
+	b, errB := strconv.Atoi(parts[1][:digits])
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
 }
 

@@ -62,12 +62,18 @@ func (l *Link) accept(ctx context.Context) (listener, Calls, error) {
 		return 0, 0, err
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:m])
-	if err != nil || len(messages) != 1 || n != len(hello) {
-		return 0, 0, fmt.Errorf("the process sent %d bytes with %d messages: %w", n, len(messages), err)
+	if err != nil {
+		return 0, 0, fmt.Errorf("understand what the process sent: %w", err)
+	}
+	if len(messages) != 1 || n != len(hello) {
+		return 0, 0, fmt.Errorf("the process sent %d bytes with %d messages", n, len(messages))
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return 0, 0, fmt.Errorf("the process sent %d descriptors: %w", len(fds), err)
+	if err != nil {
+		return 0, 0, fmt.Errorf("understand what the process sent: %w", err)
+	}
+	if len(fds) != 1 {
+		return 0, 0, fmt.Errorf("the process sent %d descriptors", len(fds))
 	}
 	return listener(fds[0]), Calls(binary.LittleEndian.Uint32(hello)), nil
 }

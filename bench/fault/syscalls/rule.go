@@ -13,7 +13,7 @@ import (
 // A Rule says what happens to certain calls on certain files. Of several rules
 // that match a call the first that is due decides; all of them count it.
 //
-// A rule without Errno, Delay and Kill only counts.
+// A rule without Delay, Errno, Kill and Part only counts.
 type Rule struct {
 	Calls Calls
 	// Glob is a pattern as in path/filepath for the name of the file, or, if it
@@ -36,6 +36,11 @@ type Rule struct {
 	// Kill ends the calling process by SIGKILL instead: a crash just before the
 	// call. It is that process alone, not the ones that it has started.
 	Kill bool
+	// Part is how many bytes of a write are written all the same: before the error
+	// is returned, before the process is killed, or, with neither, as a short write
+	// whose result says so. The rule is then for calls of pwrite64 and write with
+	// more bytes than that, and no others.
+	Part int
 }
 
 // Hits is what has become of a rule.
@@ -72,7 +77,10 @@ func arm(r Rule, installed Calls) (*Armed, error) {
 	if r.Kill && r.Errno != 0 {
 		return nil, fmt.Errorf("arm rule for %v: both Kill and Errno", r.Calls)
 	}
-	if r.After < 0 || r.Count < 0 || r.Delay < 0 {
+	if r.Part != 0 && r.Calls&^(WriteAt|WriteNext) != 0 {
+		return nil, fmt.Errorf("arm rule for %v: a part is of a write", r.Calls)
+	}
+	if r.After < 0 || r.Count < 0 || r.Delay < 0 || r.Part < 0 {
 		return nil, fmt.Errorf("arm rule for %v: a negative number", r.Calls)
 	}
 	if r.Under != "" {
@@ -108,7 +116,7 @@ func (a *Armed) Hits() Hits {
 }
 
 // effective says whether the rule does more than to count.
-func (r *Rule) effective() bool { return r.Errno != 0 || r.Delay > 0 || r.Kill }
+func (r *Rule) effective() bool { return r.Errno != 0 || r.Delay > 0 || r.Kill || r.Part > 0 }
 
 // special are the directories whose files are none.
 var special = []string{"/dev", "/proc", "/sys"}

@@ -188,6 +188,9 @@ func (s *Supervisor) judge(n *notification) (v verdict) {
 		if shape == nil || a.rule.Calls&shape.class == 0 || a.isCleared() {
 			continue
 		}
+		if a.rule.Part > 0 && !divisible(n, a.rule.Part) {
+			continue
+		}
 		if !looked {
 			var err error
 			files, err = paths(shape, n)
@@ -218,28 +221,43 @@ func (s *Supervisor) judge(n *notification) (v verdict) {
 
 // carryOut answers a call.
 func (s *Supervisor) carryOut(n *notification, v verdict) {
-	var err error
-	switch {
-	case v.by == nil:
-		err = s.listener.goOn(n)
-	case v.by.rule.Kill:
-		err = s.kill(n)
-	case v.by.rule.Errno != 0:
-		err = s.listener.refuse(n, v.by.rule.Errno)
-	default:
-		err = s.listener.goOn(n)
-	}
+	err := s.effect(n, v.by)
 	if err == nil {
 		return
 	}
-	if v.by == nil || v.by.rule.Delay == 0 || v.by.rule.Kill { // or else it did wait
+	gone := errors.Is(err, errGone)
+	delayed := v.by != nil && v.by.rule.Delay > 0 && !v.by.rule.Kill
+	if !gone || !delayed { // the delay was real
 		for _, a := range v.counted {
 			a.untake(a == v.by)
 		}
 	}
-	if !errors.Is(err, errGone) {
+	if !gone {
 		s.fail(err)
 	}
+}
+
+// effect gives a call what a rule says; none lets it be made.
+func (s *Supervisor) effect(n *notification, by *Armed) error {
+	if by == nil {
+		return s.listener.goOn(n)
+	}
+	written := 0
+	if by.rule.Part > 0 {
+		var err error
+		if written, err = s.writePart(n, by.rule.Part); err != nil {
+			return errors.Join(err, s.listener.goOn(n))
+		}
+	}
+	switch {
+	case by.rule.Kill:
+		return s.kill(n)
+	case by.rule.Errno != 0:
+		return s.listener.refuse(n, by.rule.Errno)
+	case by.rule.Part > 0:
+		return s.listener.result(n, written)
+	}
+	return s.listener.goOn(n)
 }
 
 // kill ends the process that called. The call stays without an answer, and is not

@@ -262,7 +262,7 @@ func TestAnotherProgramIsSupervisedAfterExec(t *testing.T) {
 	dir := t.TempDir()
 	p := in(dir, "a", "b")
 	fill(t, p[0])
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(self)
 	cmd.Env = []string{victimExec + "=mv -f " + p[0] + " " + p[1] + " || echo failed; mv -f " + p[0] + " " + p[1] + " && echo moved"}
 	v := startCommand(t, cmd, Rename, Rule{Calls: Rename, Under: dir, Errno: syscall.EROFS, Count: 1})
 	if got := v.answer(); got != "failed" {
@@ -373,7 +373,7 @@ func TestInstallFailsWithoutASupervisor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), victimCalls+"=8")
 	cmd.ExtraFiles = []*os.File{link.End()}
 	stderr := &strings.Builder{}
@@ -386,6 +386,78 @@ func TestInstallFailsWithoutASupervisor(t *testing.T) {
 	}
 	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "install system call filter") {
 		t.Errorf("%v: %s", err, stderr)
+	}
+}
+
+func TestAWriteIsTorn(t *testing.T) {
+	dir := t.TempDir()
+	for verb, class := range map[string]Calls{"write": WriteNext, "pwrite": WriteAt} {
+		for _, c := range []struct {
+			rule    Rule
+			answer  string
+			content string
+		}{
+			{Rule{Errno: syscall.EIO}, "EIO", "te"},
+			{Rule{Kill: true}, "", "te"},
+			{Rule{Errno: syscall.EIO, Part: 3}, "EIO", "tex"},
+			{Rule{Errno: syscall.EIO, Part: 4}, "ok", "text"}, // that would be all of it
+			{Rule{}, "ok", "text"},                            // Go goes on after a short write
+		} {
+			c.rule.Calls, c.rule.Count = class, 1
+			if c.rule.Part == 0 {
+				c.rule.Part = 2
+			}
+			name := filepath.Join(dir, "file")
+			v := start(t, Write)
+			a := v.arm(c.rule)
+			v.want(c.answer, verb, name)
+			if b, err := os.ReadFile(name); err != nil || string(b) != c.content {
+				t.Errorf("%s with %+v: wrote %q, %v", verb, c.rule, b, err)
+			}
+			if h := a.Hits(); (h.Fired == 1) != (c.rule.Part < 4) {
+				t.Errorf("%s with %+v: hits are %+v", verb, c.rule, h)
+			}
+			_ = os.Remove(name)
+		}
+	}
+}
+
+// The tests above run once more as a user without any privilege.
+func TestNoPrivilegeIsNeeded(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the other tests run without privilege already")
+	}
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	const nobody = 65534
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+		t.Skip(err)
+	}
+	for parent := filepath.Dir(dir); parent != "/"; parent = filepath.Dir(parent) {
+		if info, err := os.Stat(parent); err != nil || info.Mode()&1 == 0 {
+			t.Skipf("another user cannot enter %s, %v", parent, err)
+		}
+	}
+	cmd := exec.Command(self, "-test.v", "-test.run=^Test(TheTenth|Names|Children|AnotherProgram|AWriteIsTorn)")
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), "--- PASS") != 5 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func TestKernelReleasesAreCompared(t *testing.T) {
+	for release, want := range map[string]bool{
+		"5.8.0": false, "5.9.0": true, "5.10.0-28-amd64": true, "6.1": true, "6.18-rc1": true, "4.19.0": false,
+		"5.9+": true, "10.0.1": true, "": false, "six": false,
+	} {
+		if got := atLeast(release, 5, 9); got != want {
+			t.Errorf("%q: %v", release, got)
+		}
 	}
 }
 

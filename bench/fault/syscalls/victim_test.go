@@ -27,6 +27,9 @@ const (
 	victimExec  = "SYSCALLS_TEST_EXEC"  // the shell command that it becomes, if any
 )
 
+// self is this program, for a user too who may not look into its directory.
+const self = "/proc/self/exe"
+
 // patience is how long something that must happen may take.
 const patience = 30 * time.Second
 
@@ -188,7 +191,7 @@ func pipe() error {
 
 // child has another process do something.
 func child(command []string) error {
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), victimCalls+"=0")
 	cmd.Stdin = strings.NewReader(strings.Join(command, " ") + "\n")
 	out, err := cmd.Output()
@@ -212,7 +215,7 @@ type victim struct {
 // start starts a victim. It is ended, and its supervisor closed, with the test.
 func start(t testing.TB, calls Calls, rules ...Rule) *victim {
 	t.Helper()
-	return startCommand(t, exec.Command(os.Args[0]), calls, rules...)
+	return startCommand(t, exec.Command(self), calls, rules...)
 }
 
 func startCommand(t testing.TB, cmd *exec.Cmd, calls Calls, rules ...Rule) *victim {
