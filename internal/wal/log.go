@@ -38,8 +38,7 @@ type Log struct {
 	size     int64    // its size
 	slot     int      // where its next floor goes
 	end      position
-	tip      *tip
-	marked   position // what it says
+	marked   position // the floor that was written last
 	tide     vfs.File // see tide.go
 	next     <-chan spare
 	failed   error // set when it is no longer known what is on disk
@@ -103,9 +102,6 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 	for len(needed) > 1 && needed[1] <= from {
 		needed = needed[1:]
 	}
-	if l.tip, l.marked, err = openTip(l.c); err != nil {
-		return 0, err
-	}
 	var s scanned
 	var prev *position // what the first of them continues is not looked at
 	for _, first := range needed {
@@ -113,7 +109,7 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 		if s.torn > 0 {
 			return 0, fmt.Errorf("%s: what comes before it is damaged behind entry %d: %w", name, s.end.index, driver.ErrCorrupt)
 		}
-		s, err = scan(l.c.FS, name, l.c.StoreID, prev, l.marked, func(index uint64, payload []byte) error {
+		s, err = scan(l.c.FS, name, l.c.StoreID, prev, func(index uint64, payload []byte) error {
 			if index < from {
 				return nil
 			}
@@ -135,13 +131,10 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 	if s.floor.followed {
 		return 0, fmt.Errorf("%s: the segment that follows is missing: %w", last, driver.ErrCorrupt)
 	}
-	if l.marked.index > s.end.index {
-		return 0, fmt.Errorf("%s: the log ends with entry %d, though entries up to %d were synced: %w", last, s.end.index, l.marked.index, driver.ErrCorrupt)
-	}
 	if l.file, err = l.c.FS.Open(last); err != nil {
 		return 0, err
 	}
-	l.end, l.at, l.size, l.slot = s.end, s.at, s.size, s.slot
+	l.end, l.at, l.size, l.slot, l.marked = s.end, s.at, s.size, s.slot, s.floor.position
 	if err := l.cut(s.torn); err != nil {
 		return 0, err
 	}
@@ -215,17 +208,14 @@ func (l *Log) Mark() error {
 	if l.failed != nil || l.marked == l.end {
 		return l.failed
 	}
-	if err := l.tip.write(l.c, l.end); err != nil {
-		return l.fail(err)
-	}
-	l.marked = l.end
-	return nil
+	return l.writeFloor(floor{position: l.end})
 }
 
 func (l *Log) writeFloor(f floor) error {
 	if err := l.write(f.encode(), int64(l.slot+1)*block); err != nil {
 		return err
 	}
+	l.marked = f.position
 	l.slot = 1 - l.slot
 	return nil
 }
@@ -315,9 +305,6 @@ func Fresh(fsys vfs.FS, dir string) (bool, error) {
 		content, err := vfs.ReadFile(fsys, filepath.Join(dir, name))
 		if err != nil {
 			return false, err
-		}
-		if name == tipName && isZero(content) {
-			continue
 		}
 		if first, ok := parseSegmentName(name); !ok || first != 1 || len(content) < firstEntry || !isZero(content[block:]) {
 			return false, nil

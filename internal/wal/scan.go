@@ -20,9 +20,8 @@ type scanned struct {
 }
 
 // scan reads a segment and calls visit for each entry with its payload, which is
-// valid during the call. The segment must continue prev, unless that is nil, and
-// the entry that was marked, if it holds it, must be that one.
-func scan(fsys vfs.FS, name string, id StoreID, prev *position, marked position, visit func(index uint64, payload []byte) error) (s scanned, err error) {
+// valid during the call. The segment must continue prev, unless that is nil.
+func scan(fsys vfs.FS, name string, id StoreID, prev *position, visit func(index uint64, payload []byte) error) (s scanned, err error) {
 	content, err := vfs.ReadFile(fsys, name)
 	if err != nil {
 		return s, err
@@ -60,7 +59,7 @@ func scan(fsys vfs.FS, name string, id StoreID, prev *position, marked position,
 		}
 		s.end = e.position
 		s.at += diskSize(e.size)
-		if e.index == s.floor.index && e.position != s.floor.position || e.index == marked.index && e.position != marked {
+		if e.position.index == s.floor.index && e.position != s.floor.position {
 			return fail("entry %d is not the one that was written", e.index)
 		}
 	}
