@@ -2,11 +2,14 @@ package inmem
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"trihold/internal/simdisk"
 	"trihold/repo"
+	"trihold/repo/driver"
 )
 
 // These tests are about what a loss of power leaves, on a simulated disk. They
@@ -107,6 +110,41 @@ func TestWhatAProcessLeftUnsyncedIsMadeDurableBeforeItIsBuiltOn(t *testing.T) {
 			}
 			if op == simdisk.Sync {
 				at += 30 // there are many
+			}
+		}
+	}
+}
+
+// An error of the disk is no damage: there is nothing to restore, and the next
+// start may succeed.
+func TestAnErrorOfTheDiskWhileOpeningIsUnavailable(t *testing.T) {
+	disk := simdisk.New(simdisk.Config{})
+	s := openNotes(t, powerConfig(disk))
+	if err := addNotes(t.Context(), s, 0, 300); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range []simdisk.Op{simdisk.Open, simdisk.Read, simdisk.List, simdisk.Sync, simdisk.SyncDir} {
+		for at := 1; ; at++ {
+			in := disk.Inject(simdisk.Rule{Op: op, At: at, Err: syscall.EIO})
+			d, err := Open(powerConfig(disk))
+			if err == nil {
+				if err = d.Prepare(t.Context(), noteSchema.Driver()); err != nil {
+					_ = d.Close()
+				}
+			}
+			observed := in.Observed()
+			if disk.Heal(); err == nil {
+				if err := d.Close(); err != nil && observed == 0 {
+					t.Error(err)
+				}
+			} else if !errors.Is(err, driver.ErrUnavailable) || errors.Is(err, driver.ErrCorrupt) {
+				t.Errorf("%v %d fails: %v", op, at, err)
+			}
+			if observed == 0 {
+				break
 			}
 		}
 	}

@@ -96,11 +96,14 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 		s.snapshots.logged += int64(len(payload))
 		return s.replay(work, payload)
 	})
-	if err != nil && damaged != nil {
+	if errors.Is(err, driver.ErrCorrupt) && damaged != nil {
 		return nil, fmt.Errorf("no snapshot is whole, and the log does not reach back: %w; %w; restore a backup of the directory", damaged, err)
 	}
+	if errors.Is(err, driver.ErrCorrupt) {
+		err = fmt.Errorf("%w; restore a backup of the directory", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; restore a backup of the directory", err)
+		return nil, err
 	}
 	if log.Last() < r.index {
 		return nil, errors.Join(fmt.Errorf("the log ends with entry %d, but the snapshot of revision %d includes entry %d: %w", log.Last(), r.rev, r.index, driver.ErrCorrupt), log.Close())

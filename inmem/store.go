@@ -71,24 +71,43 @@ func Open(c Config) (*Store, error) {
 	if c.Class == driver.Memory {
 		return s, nil
 	}
+	if err := s.claim(); err != nil {
+		return nil, opening(c.Dir, err)
+	}
+	return s, nil
+}
+
+// claim makes the directory, refuses one that is no place for a store, and takes
+// its lock.
+func (s *Store) claim() error {
+	c := s.c
 	_, err := c.FS.List(c.Dir)
 	switch {
 	case errors.Is(err, syscall.ENOTDIR):
-		return nil, fmt.Errorf("%s is a file; inmem keeps its data in a directory: %w", c.Dir, driver.ErrInvalid)
+		return fmt.Errorf("%s is a file; inmem keeps its data in a directory: %w", c.Dir, driver.ErrInvalid)
 	case errors.Is(err, fs.ErrNotExist):
 		if err := c.FS.MkdirAll(c.Dir); err != nil {
-			return nil, fmt.Errorf("create directory: %w", err)
+			return fmt.Errorf("create directory: %w", err)
 		}
 	case err != nil:
-		return nil, err
+		return err
 	}
 	if _, _, err := inspect(c.FS, c.Dir); err != nil { // refuse before leaving a lock behind
-		return nil, err
+		return err
 	}
-	if s.lock, err = c.FS.Lock(filepath.Join(c.Dir, lockName), "the directory "+c.Dir); err != nil {
-		return nil, err
+	s.lock, err = c.FS.Lock(filepath.Join(c.Dir, lockName), "the directory "+c.Dir)
+	return err
+}
+
+// opening is the error of a store that cannot be opened. What is neither damage
+// nor misuse is the disk's, and may pass.
+func opening(dir string, err error) error {
+	for _, known := range []error{driver.ErrCorrupt, driver.ErrInvalid, driver.ErrUnavailable, driver.ErrReadOnly, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return driver.Failed("open "+dir, nil, err)
+		}
 	}
-	return s, nil
+	return driver.Failed("open "+dir, driver.ErrUnavailable, err)
 }
 
 // Prepare implements driver.Store.
@@ -99,7 +118,7 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	if s.c.Class == driver.Memory {
 		s.journal = &noJournal{}
 	} else if r, err = s.openFiles(ctx); err != nil {
-		return driver.Failed("open "+s.c.Dir, nil, err)
+		return opening(s.c.Dir, err)
 	}
 	s.published.Store(r)
 	go s.commitLoop(thaw(r))

@@ -47,9 +47,11 @@
 //
 // Damage after the fact to the very last entry looks like a torn tail unless a
 // floor covers that entry. The file "tide" holds one that is written after every
-// entry and never synced, which covers all entries unless the machine loses power.
-// For that case Mark writes one into the segment and syncs it; the owner calls it
-// when the log has been idle for a moment, and Close calls it.
+// entry and not synced, which covers all entries unless the machine loses power.
+// For that case Mark writes one into the segment and syncs both; the owner calls it
+// when the log has been idle for a moment, and Open and Close call it. What remains
+// is damage to entries of the last moments before a loss of power, done before the
+// log is opened again.
 //
 // With Config.NoSync all this holds as long as the machine does not lose power.
 package wal

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -52,6 +53,9 @@ func Create(c Config) (*Log, error) {
 	}
 	l := newLog(c)
 	_, err := l.openTide()
+	if err == nil { // now, so that it needs no more space later
+		err = l.writeTide()
+	}
 	if err == nil {
 		err = l.rotate()
 	}
@@ -75,8 +79,11 @@ func newLog(c Config) *Log {
 // bytes of a torn tail that it cut off.
 func Open(c Config, from uint64, visit func(index uint64, payload []byte) error) (l *Log, torn int64, err error) {
 	names, err := c.FS.List(c.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
+	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("open log: %w: %w", driver.ErrCorrupt, err)
+		return nil, 0, fmt.Errorf("open log: %w", err)
 	}
 	var segments []uint64
 	for _, name := range names { // sorted, and so in order
@@ -136,6 +143,9 @@ func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, e
 	}
 	l.end, l.at, l.size, l.slot, l.marked = s.end, s.at, s.size, s.slot, s.floor.position
 	if err := l.cut(s.torn); err != nil {
+		return 0, err
+	}
+	if err := l.writeTide(); err != nil {
 		return 0, err
 	}
 	return s.torn, l.Mark()
@@ -207,6 +217,9 @@ func (l *Log) fail(err error) error {
 func (l *Log) Mark() error {
 	if l.failed != nil || l.marked == l.end {
 		return l.failed
+	}
+	if err := l.syncTide(); err != nil {
+		return err
 	}
 	return l.writeFloor(floor{position: l.end})
 }

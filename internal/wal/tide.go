@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// tideName is a file of one floor that is written after every entry and never
-// synced. It costs a write into the page cache, and is exact as long as the machine
+// tideName is a file of one floor that is written after every entry and synced by
+// Mark only. It costs a write into the page cache, and is exact as long as the machine
 // does not lose power: after a mere end of the process, damage to the last entry is
 // then no torn tail. After a loss of power it may be behind, which says nothing, and
 // never ahead, because the entry was synced before.
@@ -42,6 +42,18 @@ func (l *Log) writeTide() error {
 		return nil
 	}
 	if _, err := l.tide.WriteAt(floor{position: l.end}.encode(), 0); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// syncTide makes the tide durable. A segment that goes back to an older content,
+// floors and all, is then noticed even after a loss of power.
+func (l *Log) syncTide() error {
+	if l.c.NoSync {
+		return nil
+	}
+	if err := l.tide.Sync(); err != nil {
 		return l.fail(err)
 	}
 	return nil
