@@ -91,6 +91,10 @@ func callFaults() []Fault {
 			},
 		},
 		{
+			Name: "pause-slow-sync", Numbers: "P3", About: "each sync takes 50 ms longer, and everything is stopped for half a second in between", Needs: Needs{Calls: true},
+			Break: pauseSlowSync,
+		},
+		{
 			Name: "read-error", Numbers: "F25", Needs: Needs{Calls: true},
 			About: "after a kill, the first start meets EIO on a read: it fails with an error or gets over it, and the next one finds everything",
 			Break: readError,
@@ -121,4 +125,24 @@ func readError(ctx context.Context, c *Cell) error {
 		return err
 	}
 	return c.Start(ctx)
+}
+
+func pauseSlowSync(ctx context.Context, c *Cell) error {
+	armed, err := c.Arm(syscalls.Rule{Calls: syscalls.Sync, Delay: 50 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer armed.Clear()
+	if err := c.Until(ctx, "a sync is slow", func() bool { return armed.Hits().Fired > 0 }); err != nil {
+		return err
+	}
+	if err := c.Pause(); err != nil {
+		return err
+	}
+	err = c.Hold(ctx, 500*time.Millisecond)
+	if err := c.Resume(); err != nil {
+		return err
+	}
+	c.Observe(int64(armed.Hits().Fired))
+	return err
 }

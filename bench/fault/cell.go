@@ -23,10 +23,11 @@ type Cell struct {
 	Rand    *rand.Rand // of the cell's seed
 	Dir     string     // where the subject keeps everything
 
-	run   *run
-	crowd *traffic.Crowd
-	early bool // the node is a negative control
-	tools tools
+	run    *run
+	crowd  *traffic.Crowd
+	volume volume
+	early  bool // the node is a negative control
+	tools  tools
 
 	mu   sync.Mutex
 	node *victim // guarded by mu; nil while there is none

@@ -26,6 +26,7 @@ func controls() []control {
 					return err
 				}
 				c.Observe(1)
+				c.early = false // or the end would be in doubt too
 				return c.Start(ctx)
 			},
 		},

@@ -26,6 +26,9 @@ type Fault struct {
 	GapsAllowed bool
 	// Limit is how long the script may take; the default is 30 s.
 	Limit time.Duration
+	// Steady is how soon after it reads and writes must be answered again; the
+	// default is 20 s.
+	Steady time.Duration
 	// Break is the script. It injects, tells c how often the fault has struck, and
 	// heals: when it returns nil, the store is open and nothing is broken any more.
 	Break func(ctx context.Context, c *Cell) error
@@ -39,18 +42,21 @@ type Needs struct {
 	Disk  bool // Cell.Disk: a file system that can lose power
 }
 
-const defaultLimit = 30 * time.Second
+const (
+	defaultLimit  = 30 * time.Second
+	defaultSteady = 20 * time.Second
+)
 
 // Catalogue returns all faults, in the order in which they are run.
 func Catalogue() []Fault {
 	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults())
 }
 
-// findFaults returns the faults of names; none are all, or the quick ones.
-func findFaults(names []string, quick bool) ([]Fault, error) {
-	all := Catalogue()
+// faults returns the faults of names; none are all, or the quick ones.
+func (c Config) faults(names []string) ([]Fault, error) {
+	all := slices.Concat(Catalogue(), c.Extra)
 	if len(names) == 0 {
-		if quick {
+		if c.Quick {
 			all = slices.DeleteFunc(all, func(f Fault) bool { return !f.Quick })
 		}
 		return all, nil
@@ -68,14 +74,4 @@ func findFaults(names []string, quick bool) ([]Fault, error) {
 		found = append(found, all[i])
 	}
 	return found, nil
-}
-
-// only returns a Fits for subjects of some backends.
-func only(why string, backends ...string) func(Subject) string {
-	return func(s Subject) string {
-		if slices.Contains(backends, s.Backend) {
-			return ""
-		}
-		return why
-	}
 }

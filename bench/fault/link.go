@@ -72,6 +72,8 @@ func linkFaults() []Fault {
 			proxy.Toxics{Down: proxy.Flow{Drop: true}}, func(c proxy.Counts) int64 { return c.Down.Dropped }),
 		linkFault("link-narrow", "F16", "64 KiB a second for all", 2*time.Second,
 			proxy.Both(proxy.Flow{Bandwidth: 64 << 10}), func(c proxy.Counts) int64 { return c.Up.Bytes + c.Down.Bytes }),
+		linkFault("link-flip", "F18", "a bit is flipped in every 20,000 bytes, each way, for a second", time.Second,
+			proxy.Both(proxy.Flow{FlipEvery: 20_000}), func(c proxy.Counts) int64 { return c.Up.Flipped + c.Down.Flipped }),
 		linkFault("link-cut", "F13 F17", "every connection is reset after 2,000 bytes of answers, in the middle of one, for 1.5 s", 1500*time.Millisecond,
 			proxy.Toxics{Down: proxy.Flow{CutEvery: 2000}}, func(c proxy.Counts) int64 { return c.Cut }),
 		linkFault("link-refuse", "F13", "connections are reset, and new ones refused, for a second", time.Second,
@@ -79,6 +81,9 @@ func linkFaults() []Fault {
 	}
 	for i := range faults {
 		faults[i].Quick = faults[i].Name == "link-silence-down"
+		if faults[i].Name == "link-flip" {
+			faults[i].Foreign = map[string]string{"rqlite": "HTTP without TLS has no checksum of its own: what TCP's lets through is taken for what was sent"}
+		}
 	}
 	return faults
 }

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,15 +19,23 @@ import (
 	"trihold/repo"
 )
 
+// A volume says how much traffic a cell has.
+type volume struct {
+	clients int
+	rate    float64
+	// ops operations must be answered before the fault, and as many after it is
+	// healed, reads and writes among them.
+	ops int64
+}
+
+var (
+	quickVolume    = volume{clients: 8, rate: 1500, ops: 300}
+	standardVolume = volume{clients: 16, rate: 6000, ops: 4000}
+)
+
 const (
-	// gateOps operations must be answered within gateWait, or there is no traffic
-	// that a fault could hurt.
-	gateOps  = 300
-	gateWait = 15 * time.Second
-	// liveOps operations must be answered within liveWait after the fault is healed,
-	// reads and writes among them.
-	liveOps  = 300
-	liveWait = 15 * time.Second
+	// gateWait is how long the traffic may take to flow.
+	gateWait = 20 * time.Second
 	// endWait is how long reading everything, twice, and checking it may take.
 	endWait = 60 * time.Second
 )
@@ -57,7 +66,7 @@ func cellSeed(seed uint64, fault, subject string, round int) uint64 {
 // live runs a cell from the first process to the last check.
 func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 	began := time.Now()
-	out = result.Cell{ID: t.id(), Fault: t.fault.Name, Subject: t.subject.Name, Seed: t.seed, Expected: t.fault.Foreign[t.subject.Backend]}
+	out = result.Cell{ID: t.id(), Replay: r.replayLine(t), Fault: t.fault.Name, Subject: t.subject.Name, Seed: t.seed, Expected: t.fault.Foreign[t.subject.Backend]}
 	if t.control != nil {
 		out.Fault, out.Control = t.control.name, true
 	}
@@ -66,16 +75,13 @@ func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 		out.Verdict, out.Why = result.Bad, fmt.Sprintf("make a directory: %v", err)
 		return out
 	}
-	c := &Cell{Subject: t.subject, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r,
-		crowd: &traffic.Crowd{Setup: traffic.DefaultSetup, Seed: t.seed}}
+	c := &Cell{Subject: t.subject, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(),
+		crowd: &traffic.Crowd{Setup: traffic.DefaultSetup, Seed: t.seed, Clients: r.volume().clients, Rate: r.volume().rate}}
 	c.crowd.Do = c.do
-	limit := t.fault.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	watched, cancel := context.WithTimeoutCause(ctx, gateWait+limit+liveWait+endWait, errors.New("the watchdog has ended the cell"))
+	limit, steady := cmp.Or(t.fault.Limit, defaultLimit), cmp.Or(t.fault.Steady, defaultSteady)
+	watched, cancel := context.WithTimeoutCause(ctx, gateWait+limit+steady+endWait, errors.New("the watchdog has ended the cell"))
 	defer cancel()
-	evidence, err := c.live(watched, t, limit)
+	evidence, err := c.live(watched, t, limit, steady)
 	err = errors.Join(err, c.cleanUp())
 	if ctx.Err() != nil { // interrupted: nobody wants to know
 		return out
@@ -104,7 +110,7 @@ const (
 )
 
 // live is the life of a cell up to the evidence.
-func (c *Cell) live(ctx context.Context, t *trial, limit time.Duration) (*check.Evidence, error) {
+func (c *Cell) live(ctx context.Context, t *trial, limit, steady time.Duration) (*check.Evidence, error) {
 	if err := c.begin(ctx, t); err != nil {
 		return nil, &stageError{stageSetup, err}
 	}
@@ -129,10 +135,13 @@ func (c *Cell) live(ctx context.Context, t *trial, limit time.Duration) (*check.
 		c.healed = c.crowd.Now()
 	}
 	if err != nil {
+		err = errors.Join(err, c.killIfThere()) // or its clients would wait for it
 		stop()
 		return &check.Evidence{History: c.crowd.History()}, &stageError{stageBreak, err}
 	}
-	err = c.alive(ctx)
+	if err = c.alive(ctx, steady); err != nil {
+		err = errors.Join(err, c.killIfThere())
+	}
 	stop()
 	evidence := &check.Evidence{History: c.crowd.History(), GapsAllowed: t.fault.GapsAllowed}
 	if err != nil {
@@ -168,17 +177,17 @@ func (c *Cell) begin(ctx context.Context, t *trial) error {
 
 // gate waits until the traffic flows.
 func (c *Cell) gate(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, gateWait, fmt.Errorf("fewer than %d operations were answered in %v", gateOps, gateWait))
+	ctx, cancel := context.WithTimeoutCause(ctx, gateWait, fmt.Errorf("fewer than %d operations were answered in %v", c.volume.ops, gateWait))
 	defer cancel()
-	return c.Until(ctx, "the traffic flows", func() bool { return c.crowd.Acked() >= gateOps })
+	return c.Until(ctx, "the traffic flows", func() bool { return c.crowd.Acked() >= c.volume.ops })
 }
 
 // alive waits until the store answers again, reads and writes.
-func (c *Cell) alive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, liveWait, fmt.Errorf("fewer than %d operations, reads and writes, were answered in %v", liveOps, liveWait))
+func (c *Cell) alive(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("fewer than %d operations, reads and writes, were answered in %v", c.volume.ops, within))
 	defer cancel()
 	from := c.crowd.Acked()
-	if err := c.Until(ctx, "the store answers again", func() bool { return c.crowd.Acked() >= from+liveOps }); err != nil {
+	if err := c.Until(ctx, "the store answers again", func() bool { return c.crowd.Acked() >= from+c.volume.ops }); err != nil {
 		return err
 	}
 	var reads, writes int
@@ -220,12 +229,13 @@ func (c *Cell) finals(ctx context.Context) ([]*history.Final, error) {
 }
 
 // cleanUp ends every process and puts the tools away.
-func (c *Cell) cleanUp() error {
-	var err error
-	if c.current() != nil {
-		err = c.Kill()
+func (c *Cell) cleanUp() error { return errors.Join(c.killIfThere(), c.tools.putAway()) }
+
+func (c *Cell) killIfThere() error {
+	if c.current() == nil {
+		return nil
 	}
-	return errors.Join(err, c.tools.putAway())
+	return c.Kill()
 }
 
 // judge sets the verdict of a cell.

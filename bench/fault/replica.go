@@ -39,6 +39,13 @@ func replicaFaults() []Fault {
 			Break: replicaMissing,
 		},
 		{
+			Name: "replica-missing-kill", Numbers: "P4",
+			About: "the same, and the process is killed and started meanwhile, as soon as the replica is back",
+			Break: func(ctx context.Context, c *Cell) error {
+				return c.withoutReplica(ctx, func() error { return c.Kill() }, func() error { return c.Start(ctx) })
+			},
+		},
+		{
 			Name: "replica-slow", Numbers: "F35", Needs: Needs{Calls: true},
 			About: "each sync of the replica takes 100 ms longer, for 2 s",
 			Break: func(ctx context.Context, c *Cell) error { return c.strikeReplica(ctx, slow, 2*time.Second) },
@@ -82,6 +89,13 @@ func (c *Cell) strikeReplica(ctx context.Context, r syscalls.Rule, hold time.Dur
 }
 
 func replicaMissing(ctx context.Context, c *Cell) error {
+	nothing := func() error { return nil }
+	return c.withoutReplica(ctx, nothing, nothing)
+}
+
+// withoutReplica takes the replica's directory away for a second. Something is done
+// while it is, and when it is back.
+func (c *Cell) withoutReplica(ctx context.Context, meanwhile, afterwards func() error) error {
 	at, away := filepath.Join(c.Dir, "replica"), filepath.Join(c.Dir, "away")
 	before := c.NotAnswered()
 	if err := os.Rename(at, away); err != nil {
@@ -91,13 +105,18 @@ func replicaMissing(ctx context.Context, c *Cell) error {
 	if err := os.WriteFile(at, nil, 0o644); err != nil {
 		return err
 	}
-	err := c.Hold(ctx, time.Second)
+	if err := c.Hold(ctx, time.Second); err != nil {
+		return err
+	}
 	c.Observe(int64(c.NotAnswered() - before))
+	if err := meanwhile(); err != nil {
+		return err
+	}
 	if err := os.Remove(at); err != nil {
 		return err
 	}
 	if err := os.Rename(away, at); err != nil {
 		return err
 	}
-	return err
+	return afterwards()
 }

@@ -34,7 +34,8 @@ type Config struct {
 	// it the one with a replica.
 	Stores []string
 	Faults []string // default: all
-	Quick  bool     // of all, a dozen that tell most
+	Extra  []Fault  // known besides those of the Catalogue
+	Quick  bool     // of all, a dozen that tell most, and less traffic
 	Rounds int      // how often each is run, with another seed; default 1
 	Seed   uint64   // default 1
 	// Replay is the ID of a cell that is run alone, instead of all this.
@@ -135,10 +136,10 @@ func (c *Config) complete() error {
 // rest proves nothing.
 func (r *run) plan(ctx context.Context) ([]*trial, error) {
 	if r.config.Replay != "" {
-		t, err := parseTrial(r.config.Replay)
+		t, err := r.config.parseTrial(r.config.Replay)
 		return []*trial{t}, err
 	}
-	faults, err := findFaults(r.config.Faults, r.config.Quick)
+	faults, err := r.config.faults(r.config.Faults)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +226,7 @@ func (r *run) probe(ctx context.Context, s Subject) (err error) {
 }
 
 // parseTrial returns the cell of an ID.
-func parseTrial(id string) (*trial, error) {
+func (c Config) parseTrial(id string) (*trial, error) {
 	parts := strings.Split(id, "@")
 	if len(parts) != 3 {
 		return nil, invalid("a cell is fault@store@seed, and not %q", id)
@@ -245,12 +246,28 @@ func parseTrial(id string) (*trial, error) {
 			return t, nil
 		}
 	}
-	faults, err := findFaults(parts[:1], false)
+	faults, err := c.faults(parts[:1])
 	if err != nil {
 		return nil, err
 	}
 	t.fault = faults[0]
 	return t, nil
+}
+
+func (r *run) volume() volume {
+	if r.config.Quick {
+		return quickVolume
+	}
+	return standardVolume
+}
+
+// replayLine is the command that runs a cell again.
+func (r *run) replayLine(t *trial) string {
+	line := "trihold fault "
+	if r.config.Quick {
+		line += "--quick "
+	}
+	return line + "--replay " + t.id()
 }
 
 // cell runs a cell, unless it cannot run here.

@@ -164,7 +164,7 @@ func CellNotes(f *result.File) []string {
 			for _, a := range c.Artefacts {
 				lines = append(lines, "          kept:     "+a)
 			}
-			lines = append(lines, "          replay:   trihold fault --replay "+c.ID)
+			lines = append(lines, "          replay:   "+c.Replay)
 		}
 	}
 	skipped := map[string][]string{}

@@ -4,7 +4,8 @@ import "time"
 
 // A Cell is one fault on one subject.
 type Cell struct {
-	ID       string   `json:"id"` // fault@subject@seed; trihold fault --replay runs it again
+	ID       string   `json:"id"`     // fault@subject@seed
+	Replay   string   `json:"replay"` // the command that runs it again
 	Fault    string   `json:"fault"`
 	Subject  string   `json:"subject"`
 	Seed     uint64   `json:"seed"`
