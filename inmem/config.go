@@ -36,6 +36,13 @@ type Config struct {
 	Logger *slog.Logger
 	// FS is the disk; the default is the operating system's.
 	FS vfs.FS
+	// Unsafe is for negative controls of the fault suite, never in a service: it
+	// takes away what the suite must then miss. No URL reaches it.
+	Unsafe struct {
+		// SkipChecksums believes log entries and snapshot blocks without looking
+		// at their checksums.
+		SkipChecksums bool
+	}
 }
 
 func init() { driver.Register(Scheme, openURL) }

@@ -34,6 +34,8 @@ func (s *Store) logConfig(id wal.StoreID) wal.Config {
 		StoreID:     id,
 		SegmentSize: s.c.SegmentBytes,
 		NoSync:      s.c.Class == driver.Process,
+
+		SkipChecksums: s.c.Unsafe.SkipChecksums,
 	}
 }
 
@@ -141,7 +143,7 @@ func (s *Store) loadSnapshot() (r *root, damaged, err error) {
 	}
 	for i := len(revs) - 1; i >= 0; i-- {
 		s.recent = newRecent()
-		r, size, err := readSnapshot(s.c.FS, snapName(s.c.Dir, revs[i]), s.snapshots.id, s.schema, s.recent)
+		r, size, err := readSnapshot(s.c, revs[i], s.snapshots.id, s.schema, s.recent)
 		switch {
 		case err == nil && r.rev == revs[i]:
 			s.keep(revs[:i+1], r, size)

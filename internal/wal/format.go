@@ -153,8 +153,8 @@ func entrySum(b []byte) uint32 {
 }
 
 // decodeEntry decodes the entry at the front of b. It reports false if there is
-// none that is valid in itself.
-func decodeEntry(b []byte) (entry, bool) {
+// none that is valid in itself, which its checksum tells unless that is skipped.
+func decodeEntry(b []byte, skipChecksum bool) (entry, bool) {
 	if len(b) < EntryHeader || string(b[:4]) != entryMagic {
 		return entry{}, false
 	}
@@ -170,5 +170,5 @@ func decodeEntry(b []byte) (entry, bool) {
 		prevSum: binary.LittleEndian.Uint32(b[16:]),
 		size:    size,
 	}
-	return e, entrySum(b[:EntryHeader+size]) == e.sum
+	return e, skipChecksum || entrySum(b[:EntryHeader+size]) == e.sum
 }

@@ -12,24 +12,26 @@ import (
 // scanned is what reading a segment from front to back found.
 type scanned struct {
 	header
-	floor floor
-	slot  int      // where the next floor goes, 0 or 1
-	end   position // the last valid entry; prev if there is none
-	at    int64    // offset behind the last valid entry
-	torn  int64    // bytes from there to the last one that is not zero
+	floor  floor
+	slot   int      // where the next floor goes, 0 or 1
+	unsafe bool     // see Config.SkipChecksums
+	end    position // the last valid entry; prev if there is none
+	at     int64    // offset behind the last valid entry
+	torn   int64    // bytes from there to the last one that is not zero
 }
 
 // scan reads a segment and calls visit for each entry with its payload, which is
 // valid during the call. The segment must continue prev, unless that is nil.
-func scan(fsys vfs.FS, name string, id StoreID, prev *position, visit func(index uint64, payload []byte) error) (s scanned, err error) {
-	content, err := vfs.ReadFile(fsys, name)
+func scan(c Config, name string, prev *position, visit func(index uint64, payload []byte) error) (s scanned, err error) {
+	s.unsafe = c.SkipChecksums
+	content, err := vfs.ReadFile(c.FS, name)
 	if err != nil {
 		return s, err
 	}
 	fail := func(format string, args ...any) (scanned, error) {
 		return s, fmt.Errorf("%s: %s: %w", name, fmt.Sprintf(format, args...), driver.ErrCorrupt)
 	}
-	if s.header, err = decodeHeader(content, id); err != nil {
+	if s.header, err = decodeHeader(content, c.StoreID); err != nil {
 		return s, fmt.Errorf("%s: %w", name, err)
 	}
 	if s.size != int64(len(content)) || s.size < firstEntry {
@@ -47,7 +49,7 @@ func scan(fsys vfs.FS, name string, id StoreID, prev *position, visit func(index
 	s.end, s.at = s.prev, firstEntry
 	for {
 		rest := content[s.at:]
-		e, ok := decodeEntry(rest)
+		e, ok := decodeEntry(rest, s.unsafe)
 		if !ok {
 			break
 		}
@@ -99,7 +101,7 @@ func (s *scanned) judge(name string, rest []byte) error {
 			return nil
 		}
 		at += i
-		if e, ok := decodeEntry(rest[at:]); ok && e.index > s.end.index {
+		if e, ok := decodeEntry(rest[at:], s.unsafe); ok && e.index > s.end.index {
 			return damaged(e.index, "entry %d behind it is")
 		}
 	}

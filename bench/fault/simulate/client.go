@@ -149,7 +149,7 @@ func (c *client) update(ctx context.Context, what string, fn func(*repo.Tx) erro
 func (c *client) item() item {
 	i := item{ID: c.rng.Int64N(numItems), Group: c.rng.Int64N(numGroups)}
 	if c.rng.IntN(3) > 0 {
-		code := fmt.Sprintf("code-%d", c.rng.IntN(numCodes))
+		code := c.rng.Int64N(numCodes)
 		i.Code = &code
 	}
 	size := c.rng.IntN(maxData)
@@ -219,7 +219,7 @@ func (c *client) addToGroup(tx *repo.Tx) error {
 
 // passOn gives the code of one item to another, in one commit.
 func (c *client) passOn(tx *repo.Tx) error {
-	code := fmt.Sprintf("code-%d", c.rng.IntN(numCodes))
+	code := c.rng.Int64N(numCodes)
 	to := c.item()
 	from, err := itemsByCode.Get(tx, &code)
 	switch {

@@ -133,6 +133,9 @@ func (l *lab) build(ctx context.Context) (older *simdisk.Disk) {
 // damageOne damages a random file of the store in a random way.
 func (l *lab) damageOne() simdisk.Damaged {
 	kinds, files := simdisk.Damages(), l.disk.Files()
+	if l.Control == SkipChecksums { // nothing else would notice these
+		kinds = []simdisk.Damage{simdisk.FlipBit}
+	}
 	files = slices.DeleteFunc(files, func(f string) bool { return !strings.HasPrefix(f, dir+"/") })
 	if len(files) == 0 {
 		l.fail("the store has no files")

@@ -19,7 +19,7 @@ type transfer struct {
 // An item has an index of each kind.
 type item struct {
 	ID    int64      `db:"id"`
-	Code  *string    `db:"code"` // unique
+	Code  *int64     `db:"code"` // unique
 	Group int64      `db:"group_id"`
 	Data  repo.Bytes `db:"data"`
 }
@@ -28,7 +28,7 @@ var (
 	accounts     = repo.NewTable("account", func(a *account) *int64 { return &a.ID })
 	transfers    = repo.NewTable("transfer", func(t *transfer) *int64 { return &t.ID })
 	items        = repo.NewTable("item", func(i *item) *int64 { return &i.ID })
-	itemsByCode  = repo.NewUnique1(items, func(i *item) **string { return &i.Code })
+	itemsByCode  = repo.NewUnique1(items, func(i *item) **int64 { return &i.Code })
 	itemsByGroup = repo.NewIndex1(items, func(i *item) *int64 { return &i.Group })
 	schema       = repo.NewSchema(accounts, transfers, items, itemsByCode, itemsByGroup)
 )
