@@ -18,8 +18,7 @@ type Supervisor struct {
 	listener listener
 	calls    Calls
 	shapes   map[int32]*syscallShape // by number; not changed
-	gone     chan struct{}           // closed when no supervised process is left
-	done     chan struct{}           // closed when the listener is closed too
+	done     chan struct{}           // closed when no supervised process is left
 	delayed  sync.WaitGroup          // calls that wait for longer
 
 	mu    sync.Mutex
@@ -40,7 +39,6 @@ func Supervise(ctx context.Context, l *Link, rules ...Rule) (*Supervisor, error)
 		listener: listener,
 		calls:    calls,
 		shapes:   map[int32]*syscallShape{},
-		gone:     make(chan struct{}),
 		done:     make(chan struct{}),
 	}
 	for _, shape := range shapes(calls) {
@@ -142,7 +140,6 @@ func (s *Supervisor) run() {
 		}
 		s.answer(&n)
 	}
-	close(s.gone)
 	s.delayed.Wait()
 	if err := unix.Close(int(s.listener)); err != nil {
 		s.fail(fmt.Errorf("close listener for system calls: %w", err))
@@ -170,7 +167,6 @@ func (s *Supervisor) answer(n *notification) {
 		select {
 		case <-timer.C:
 		case <-v.by.cleared:
-		case <-s.gone:
 		}
 		s.carryOut(n, v)
 	}()

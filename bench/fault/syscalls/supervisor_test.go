@@ -5,6 +5,7 @@ package syscalls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestWithoutARuleNothingHappens(t *testing.T) {
@@ -221,10 +224,15 @@ func TestNamesAreResolvedAsTheProcessMeansThem(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.Symlink(dir, outside); err != nil {
+		t.Fatal(err)
+	}
 	fill(t, p[0])
 	v := start(t, Rename|Open, Rule{Calls: Rename | Open, Under: filepath.Join(dir, "link"), Glob: "b", Errno: syscall.EROFS})
 	v.want("EROFS", "rename", p[0], p[1])
 	v.want("EROFS", "rename", p[2], p[3])
+	v.want("EROFS", "rename", p[0], filepath.Join(outside, "b"))
 	v.want("ok", "chdir", dir)
 	v.want("EROFS", "rename", "a", "b")
 	v.want("EROFS", "rename", "./link/../a", "link/b")
@@ -232,7 +240,58 @@ func TestNamesAreResolvedAsTheProcessMeansThem(t *testing.T) {
 	v.want("ok", "open", "a")
 	long := strings.Repeat("./", 1500) // it lies on two pages
 	v.want("EROFS", "rename", long+"a", long+"b")
-	wantHits(t, v.Armed()[0], 6, 6)
+	wantHits(t, v.Armed()[0], 7, 7)
+}
+
+func TestARemovedFileKeepsItsName(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	v.arm(Rule{Calls: Sync, Glob: "log", Under: filepath.Dir(name), Errno: syscall.EIO})
+	v.want("EIO", "orphan", name)
+}
+
+// They carry what a program says, and that is not to be slowed down.
+func TestTheStandardDescriptorsAreNotIntercepted(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "out")
+	cmd := exec.Command(self)
+	cmd.Env = []string{victimExec + "=echo text >" + name + " && echo done"}
+	v := startCommand(t, cmd, Write, Rule{Calls: WriteNext, Errno: syscall.EIO})
+	a := v.Armed()[0]
+	if got := v.answer(); got != "done" {
+		t.Errorf("%q, %s", got, v.stderr.String())
+	}
+	wantHits(t, a, 0, 0)
+}
+
+func TestASignalDoesNotInterruptADelay(t *testing.T) {
+	if !knowsFlags(installFlags | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+		t.Skip("before Linux 5.19 it does")
+	}
+	name := filepath.Join(t.TempDir(), "log")
+	v := start(t, Sync)
+	a := v.arm(Rule{Calls: Sync, Delay: time.Hour})
+	v.ask("sync", name)
+	eventually(t, "the sync waits", func() bool { return a.Hits().Fired == 1 })
+	pid := v.cmd.Process.Pid
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		if err == nil {
+			err = unix.Tgkill(pid, tid, unix.SIGURG) // Go sends it to itself too
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	time.Sleep(20 * time.Millisecond)
+	a.Clear()
+	if got := v.answer(); got != "ok" {
+		t.Errorf("the sync ended with %s", got)
+	}
+	wantHits(t, a, 1, 1)
 }
 
 func TestARuleIsForPathsBelowADirectory(t *testing.T) {

@@ -118,6 +118,8 @@ func obey(verb string, args []string) error {
 		_, err = f.Read(make([]byte, 4))
 	case "pread":
 		_, err = f.ReadAt(make([]byte, 4), 0)
+	case "orphan":
+		err = errors.Join(os.Remove(args[0]), f.Sync())
 	case "sync", "syncdir":
 		err = f.Sync()
 	case "datasync":
