@@ -42,28 +42,34 @@ func (c *content) used() (int64, error) {
 }
 
 // unit chooses a piece of a certain size, at a multiple of it, that is not all
-// zeros. It returns its offset, and its length without the zeros that the file ends
-// with.
+// zeros, any of those as likely as another. It returns its offset, and its length
+// without the zeros that the file ends with.
 func (a *applier) unit(c *content, size int64) (offset, length int64, err error) {
 	used, err := c.used()
 	if err != nil {
 		return 0, 0, err
 	}
-	units := (used + size - 1) / size
-	if units == 0 {
-		return 0, 0, ErrNothing
-	}
-	// Some piece holds the last byte in use, which is not zero.
-	for i := a.rng.Int64N(units); ; i = (i + 1) % units {
-		offset = i * size
-		b, err := c.read(offset, size)
+	const units = 256 // read at once
+	var candidates int64
+	for at := int64(0); at < used; at += units * size {
+		b, err := c.read(at, units*size)
 		if err != nil {
 			return 0, 0, err
 		}
-		if len(bytes.TrimRight(b, "\x00")) > 0 {
-			return offset, min(size, used-offset), nil
+		for i := int64(0); i < int64(len(b)); i += size {
+			if piece := b[i:min(i+size, int64(len(b)))]; len(bytes.TrimRight(piece, "\x00")) == 0 {
+				continue
+			}
+			candidates++
+			if a.rng.Int64N(candidates) == 0 {
+				offset = at + i
+			}
 		}
 	}
+	if candidates == 0 {
+		return 0, 0, ErrNothing
+	}
+	return offset, min(size, used-offset), nil
 }
 
 // flip inverts a bit.

@@ -34,7 +34,8 @@ type Rule struct {
 	// Errno is what the call returns instead of being made.
 	Errno syscall.Errno
 	// Kill ends the calling process by SIGKILL instead: a crash just before the
-	// call. It is that process alone, not the ones that it has started.
+	// call. It is that process alone, not the ones that it has started. With Count 1
+	// one process dies; without, all that come to such a call.
 	Kill bool
 	// Part is how many bytes of a write are written all the same: before the error
 	// is returned, before the process is killed, or, with neither, as a short write
