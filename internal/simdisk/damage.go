@@ -45,9 +45,9 @@ var ErrNotPossible = errors.New("simulated disk: this file cannot be damaged in 
 
 // A Damaged is a damage that was done.
 type Damaged struct {
-	Kind Damage
-	Name string
-	What string // a sentence fragment for people
+	Kind  Damage
+	Names []string // of the files that it ruined
+	What  string   // for people
 	// Changed: some byte, or the size, of a file is another one than before.
 	Changed bool
 }
@@ -61,7 +61,7 @@ func (d *Disk) Damage(rng *rand.Rand, kind Damage, name string) (Damaged, error)
 	if err != nil {
 		return Damaged{}, err
 	}
-	done := Damaged{Kind: kind, Name: name, Changed: true}
+	done := Damaged{Kind: kind, Names: []string{name}, Changed: true}
 	switch kind {
 	case Lose:
 		dir, base, err := d.findDir("damage", name)
@@ -127,7 +127,7 @@ func (d *Disk) replace(n *node, b []byte) {
 }
 
 func (d *Disk) swap(rng *rand.Rand, done Damaged, n *node) (Damaged, error) {
-	others := slices.DeleteFunc(d.root.files("/"), func(name string) bool { return name == done.Name })
+	others := slices.DeleteFunc(d.root.files("/"), func(name string) bool { return name == done.Names[0] })
 	if len(others) == 0 {
 		return Damaged{}, ErrNotPossible
 	}
@@ -139,7 +139,29 @@ func (d *Disk) swap(rng *rand.Rand, done Damaged, n *node) (Damaged, error) {
 	a, b := n.cur, m.cur
 	d.replace(n, b)
 	d.replace(m, a)
-	done.What = fmt.Sprintf("%s and %s swapped", done.Name, other)
+	done.What = fmt.Sprintf("%s and %s swapped", done.Names[0], other)
+	done.Names = append(done.Names, other)
 	done.Changed = !bytes.Equal(a, b)
 	return done, nil
+}
+
+// Restore gives files back the content, durably, that another disk has under
+// their names.
+func (d *Disk) Restore(from *Disk, names ...string) error {
+	from = from.Clone() // its nodes are nobody else's
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range names {
+		n, err := from.find("restore", name)
+		if err != nil {
+			return err
+		}
+		dir, base, err := d.findDir("restore", name)
+		if err != nil {
+			return err
+		}
+		dir.entries[base], dir.durableEntries[base] = n, n
+	}
+	d.used = d.root.size()
+	return nil
 }

@@ -378,7 +378,7 @@ func TestEveryKindOfDamageHappens(t *testing.T) {
 			put(t, f, "b", 100)
 			must(t, f.Sync())
 			must(t, stored(t, d, "/g", "other").Close())
-			before := content(t, d, "/f")
+			before, whole := content(t, d, "/f"), d.Clone()
 			got, err := d.Damage(rng, kind, "/f")
 			must(t, err)
 			d.PowerCut(rng, 0) // it is durable
@@ -395,6 +395,10 @@ func TestEveryKindOfDamageHappens(t *testing.T) {
 			}
 			if got.Changed {
 				changed++
+			}
+			must(t, d.Restore(whole, got.Names...))
+			if content(t, d, "/f") != before || content(t, d, "/g") != "other" || d.Used() != whole.Used() {
+				t.Errorf("%s: is not undone", got.What)
 			}
 		}
 		if changed == 0 {
