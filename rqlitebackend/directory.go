@@ -23,6 +23,7 @@ import (
 //	           with the format's version, and the CRC-32C of that line
 //	lock       held by the program that manages the directory
 //	node1      the data of the node
+//	node1.used is there once the node has been ready: from then on its log must be
 //	node1.log  what the node printed, and before the last start beyond
 //	           maxLog, node1.log.old
 //	node1.lock held by the node itself, for as long as it runs
@@ -132,6 +133,40 @@ func (d *directory) mark() error {
 	}
 	if err != nil {
 		return cannotWrite("prepare the directory", errors.Join(err, os.Remove(tmp)))
+	}
+	return nil
+}
+
+// usedName marks a node that has been ready.
+const usedName = nodeID + ".used"
+
+// nodeLog is the file that holds everything that rqlite has acknowledged.
+func (d *directory) nodeLog() string { return filepath.Join(d.file(nodeID), "raft.db") }
+
+// mustBeWhole returns an error if the node has been ready and its log is not there:
+// rqlited would begin anew, without a word.
+func (d *directory) mustBeWhole() error {
+	if _, err := os.Stat(d.file(usedName)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.nodeLog()); err != nil {
+		return driver.Failed("run rqlited", driver.ErrCorrupt, fmt.Errorf(
+			"%w, and it was there; put it back, restore a backup, or use another directory to begin anew", err))
+	}
+	return nil
+}
+
+// used marks a node that is ready. It makes the names of the node's files durable
+// too: rqlite syncs its log, and not the directory that it is in.
+func (d *directory) used() error {
+	f, err := os.OpenFile(d.file(usedName), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), syncDir(d.file(nodeID)), syncDir(d.path), syncDir(filepath.Dir(d.path)))
+	}
+	if err != nil {
+		return cannotWrite("mark the directory as used", err)
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ type end struct {
 
 // live runs the process once, from start to end, and calls ready in between.
 func (n *node) live(ready func()) end {
-	if err := n.dir.mustHaveFree(freeToStart); err != nil {
+	if err := errors.Join(n.dir.mustBeWhole(), n.dir.mustHaveFree(freeToStart)); err != nil {
 		return end{err: err}
 	}
 	log, from, err := n.openLog()
@@ -146,13 +146,13 @@ func (n *node) live(ready func()) end {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
-	var full error
+	var unfit error // why the process cannot be used although it is ready
 	wasReady := false
 	wait.Go(func() {
 		if !n.becomeReady(ctx, cmd.Process.Pid) {
 			return
 		}
-		if full = n.dir.mustHaveFree(freeWhenReady); full != nil {
+		if unfit = errors.Join(n.dir.mustHaveFree(freeWhenReady), n.dir.used()); unfit != nil {
 			n.signal(syscall.SIGKILL)
 			return
 		}
@@ -167,8 +167,8 @@ func (n *node) live(ready func()) end {
 	n.mu.Unlock()
 	cancel()
 	wait.Wait()
-	if full != nil {
-		return end{err: full}
+	if unfit != nil {
+		return end{err: unfit}
 	}
 	e := n.ended(err, log, from)
 	e.ready = wasReady

@@ -300,3 +300,23 @@ func startPlain(t *testing.T, data string, args ...string) (host string) {
 	t.Fatal(fmt.Errorf("rqlited does not listen at %s", n.http))
 	return ""
 }
+
+// rqlited itself would begin anew.
+func TestANodeWhoseLogIsGoneIsCorrupt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s, err := Open(t.Context(), Config{Dir: dir, Managed: 1, Logger: quiet})
+	if errors.Is(err, driver.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, nodeID, "raft.db")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), Config{Dir: dir, Managed: 1, Logger: quiet})
+	refusedWith(t, "no log", err, driver.ErrCorrupt, "raft.db", "restore a backup")
+}

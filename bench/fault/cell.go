@@ -23,6 +23,7 @@ type Cell struct {
 	Rand    *rand.Rand // of the cell's seed
 	Dir     string     // where the subject keeps everything
 
+	home   string // what Dir lies in, or is
 	run    *run
 	crowd  *traffic.Crowd
 	volume volume

@@ -12,6 +12,7 @@ type control struct {
 	name  string
 	about string
 	early bool // the node answers some operations before it does them
+	needs Needs
 	Break func(ctx context.Context, c *Cell) error
 }
 
@@ -35,6 +36,16 @@ func controls() []control {
 			about: "a start ignores what was written last: the directory is replaced by an older copy",
 			Break: forget,
 		},
+		{
+			name: "control-lie", needs: Needs{Disk: true},
+			about: "the disk says that it has synced, and has not, and the power is cut",
+			Break: func(ctx context.Context, c *Cell) error {
+				if err := c.cutPower(0); err != nil {
+					return err
+				}
+				return c.Start(ctx)
+			},
+		},
 	}
 }
 
@@ -52,4 +63,12 @@ func forget(ctx context.Context, c *Cell) error {
 	}
 	c.Observe(1)
 	return c.Start(ctx)
+}
+
+// needs returns what a cell needs.
+func (t *trial) needs() Needs {
+	if t.control != nil {
+		return t.control.needs
+	}
+	return t.fault.Needs
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"trihold/bench/fault/simulate"
 )
 
 // A Fault is one way to break a store.
@@ -32,6 +34,8 @@ type Fault struct {
 	// Break is the script. It injects, tells c how often the fault has struck, and
 	// heals: when it returns nil, the store is open and nothing is broken any more.
 	Break func(ctx context.Context, c *Cell) error
+
+	campaign *simulate.Campaign // in the place of Break
 }
 
 // Needs are the tools that a fault needs; a cell has only what its fault asks for,
@@ -40,6 +44,7 @@ type Needs struct {
 	Calls bool // Cell.Calls: system calls that fail or wait
 	Link  bool // Cell.Link: a connection that can be broken
 	Disk  bool // Cell.Disk: a file system that can lose power
+	Names bool // and then loses names that were not synced in their directory
 }
 
 const (
@@ -49,7 +54,7 @@ const (
 
 // Catalogue returns all faults, in the order in which they are run.
 func Catalogue() []Fault {
-	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults())
+	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults(), simulatedFaults())
 }
 
 // faults returns the faults of names; none are all, or the quick ones.

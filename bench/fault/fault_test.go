@@ -202,7 +202,7 @@ func TestEveryFaultSaysWhatItIsAndHasItsNumberInTheCatalogue(t *testing.T) {
 	}
 	names := map[string]bool{}
 	for _, f := range fault.Catalogue() {
-		if f.About == "" || f.Numbers == "" || f.Break == nil || names[f.Name] {
+		if f.About == "" || f.Numbers == "" || f.Break == nil && !strings.HasPrefix(f.Name, "simulated-") || names[f.Name] {
 			t.Errorf("fault %q is not whole, or there twice", f.Name)
 		}
 		names[f.Name] = true

@@ -46,10 +46,15 @@ type trial struct {
 	subject Subject
 	seed    uint64
 	control *control // nil if it is none
+
+	simulation *simulation // in the place of the fault's script; nil if it is none
 }
 
 func (t *trial) id() string {
 	name := t.fault.Name
+	if t.simulation != nil {
+		name = t.simulation.name()
+	}
 	if t.control != nil {
 		name = t.control.name
 	}
@@ -75,7 +80,7 @@ func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 		out.Verdict, out.Why = result.Bad, fmt.Sprintf("make a directory: %v", err)
 		return out
 	}
-	c := &Cell{Subject: t.subject, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(),
+	c := &Cell{Subject: t.subject, home: dir, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(),
 		crowd: &traffic.Crowd{Setup: traffic.DefaultSetup, Seed: t.seed, Clients: r.volume().clients, Rate: r.volume().rate}}
 	c.crowd.Do = c.do
 	limit, steady := cmp.Or(t.fault.Limit, defaultLimit), cmp.Or(t.fault.Steady, defaultSteady)
@@ -166,7 +171,7 @@ func (c *Cell) begin(ctx context.Context, t *trial) error {
 	if t.control != nil {
 		c.early = t.control.early
 	}
-	if err := c.prepare(ctx, t.fault.Needs); err != nil {
+	if err := c.prepare(ctx, t); err != nil {
 		return err
 	}
 	if err := c.Start(ctx); err != nil {
@@ -261,7 +266,7 @@ func judge(out *result.Cell, t *trial, c *Cell, e *check.Evidence, err error) {
 	}
 	switch {
 	case t.control != nil:
-		controlled(out)
+		controlled(out, err)
 	case out.Verdict == result.Bad && out.Expected != "" && c.observed > 0:
 		out.Verdict = result.Finding
 	}
@@ -284,15 +289,18 @@ func inspect(out *result.Cell, e *check.Evidence) {
 	out.Why = strings.Join(why, "; ")
 }
 
-// controlled turns the verdict of a cell into that of a control.
-func controlled(out *result.Cell) {
+// controlled turns the verdict of a cell into that of a control: it is found out by
+// a checker, or by the store itself.
+func controlled(out *result.Cell, err error) {
+	out.Verdict = result.NotRed
+	if errors.Is(err, repo.ErrCorrupt) {
+		out.Verdict = result.Red
+	}
 	for _, v := range out.Checks {
 		if v.Result == string(check.Illegal) {
 			out.Verdict = result.Red
-			return
 		}
 	}
-	out.Verdict = result.NotRed
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -16,6 +16,7 @@ import (
 	"trihold/bench"
 	"trihold/bench/fault/check"
 	"trihold/bench/fault/node"
+	"trihold/bench/fault/simulate"
 	"trihold/bench/fault/syscalls"
 	"trihold/bench/fault/traffic"
 	"trihold/bench/machine"
@@ -35,9 +36,11 @@ type Config struct {
 	Stores []string
 	Faults []string // default: all
 	Extra  []Fault  // known besides those of the Catalogue
-	Quick  bool     // of all, a dozen that tell most, and less traffic
-	Rounds int      // how often each is run, with another seed; default 1
-	Seed   uint64   // default 1
+	// Simulated is a store on a simulated disk; nil leaves those cells out.
+	Simulated *Simulated
+	Quick     bool   // of all, a dozen that tell most, and less traffic
+	Rounds    int    // how often each is run, with another seed; default 1
+	Seed      uint64 // default 1
 	// Replay is the ID of a cell that is run alone, instead of all this.
 	Replay  string
 	Dir     string // where the directories are made; default that of temporary files
@@ -153,8 +156,12 @@ func (r *run) plan(ctx context.Context) ([]*trial, error) {
 			trials = append(trials, &trial{fault: Fault{}, subject: s, seed: cellSeed(r.config.Seed, k.name, s.Name, 0), control: &k})
 		}
 	}
+	trials = append(trials, r.simulations(subjects, faults)...)
 	for round := range r.config.Rounds {
 		for _, f := range faults {
+			if f.campaign != nil {
+				continue
+			}
 			for _, s := range r.suitable(f, subjects) {
 				trials = append(trials, &trial{fault: f, subject: s, seed: cellSeed(r.config.Seed, f.Name, s.Name, round)})
 			}
@@ -251,6 +258,12 @@ func (c Config) parseTrial(id string) (*trial, error) {
 		return nil, err
 	}
 	t.fault = faults[0]
+	if t.fault.campaign != nil {
+		if c.Simulated == nil || t.subject.Name != c.Simulated.Subject {
+			return nil, invalid("%s is not simulated", t.subject.Name)
+		}
+		t.simulation = &simulation{*t.fault.campaign, simulate.None, 1}
+	}
 	return t, nil
 }
 
@@ -272,15 +285,19 @@ func (r *run) replayLine(t *trial) string {
 
 // cell runs a cell, unless it cannot run here.
 func (r *run) cell(ctx context.Context, t *trial) result.Cell {
-	why := missing(t.fault.Needs)
+	if t.simulation != nil {
+		return r.simulate(ctx, t)
+	}
+	why := missing(t.needs())
 	if t.fault.Fits != nil && t.fault.Fits(t.subject) != "" {
 		why = t.fault.Fits(t.subject)
 	}
-	if t.fault.Needs.Link && t.subject.Linked == "" {
+	if t.needs().Link && t.subject.Linked == "" {
 		why = "there is no connection: the store is in the program's own process"
 	}
 	if why != "" {
-		return result.Cell{ID: t.id(), Fault: t.fault.Name, Subject: t.subject.Name, Seed: t.seed, Verdict: result.Skipped, Why: why}
+		name, _, _ := strings.Cut(t.id(), "@")
+		return result.Cell{ID: t.id(), Fault: name, Subject: t.subject.Name, Seed: t.seed, Verdict: result.Skipped, Why: why}
 	}
 	return r.live(ctx, t)
 }
@@ -289,7 +306,7 @@ func (r *run) cell(ctx context.Context, t *trial) result.Cell {
 func (r *run) keep(out *result.Cell, c *Cell, e *check.Evidence) {
 	bad := out.Verdict == result.Bad || out.Verdict == result.Finding
 	if !bad && !r.config.Keep {
-		if err := os.RemoveAll(c.Dir); err != nil {
+		if err := os.RemoveAll(c.home); err != nil {
 			out.Verdict, out.Why = result.Bad, fmt.Sprintf("something holds on to the directory: %v", err)
 		}
 		return
@@ -297,7 +314,7 @@ func (r *run) keep(out *result.Cell, c *Cell, e *check.Evidence) {
 	to := filepath.Join(r.config.Out, strings.ReplaceAll(out.ID, "/", "-"))
 	err := errors.Join(os.MkdirAll(r.config.Out, 0o777), os.RemoveAll(to))
 	if err == nil {
-		err = os.CopyFS(to, os.DirFS(c.Dir)) // Out may be on another file system
+		err = os.CopyFS(to, os.DirFS(c.home)) // Out may be on another file system
 	}
 	if err == nil && e != nil {
 		err = errors.Join(e.History.Write(filepath.Join(to, "history.ndjson.gz")), writeJSON(filepath.Join(to, "finals.json"), e.Finals))

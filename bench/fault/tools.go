@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"trihold/bench/fault/fusefs"
 	"trihold/bench/fault/node"
 	"trihold/bench/fault/syscalls"
 )
@@ -14,6 +16,7 @@ import (
 // tools are what a cell breaks a store with, beyond signals.
 type tools struct {
 	link  *link
+	disk  *fusefs.FS
 	calls bool
 }
 
@@ -25,14 +28,24 @@ func missing(n Needs) string {
 		}
 	}
 	if n.Disk {
-		return "not built"
+		if err := fusefs.Available(); err != nil {
+			return err.Error()
+		}
 	}
 	return ""
 }
 
 // prepare makes the tools that a fault needs.
-func (c *Cell) prepare(ctx context.Context, n Needs) (err error) {
+func (c *Cell) prepare(ctx context.Context, t *trial) (err error) {
+	n := t.needs()
 	c.tools.calls = n.Calls
+	if n.Disk {
+		config := fusefs.Config{Back: filepath.Join(c.home, "back"), Mountpoint: filepath.Join(c.home, "disk"), KeepNames: !n.Names, LieAboutSync: t.control != nil}
+		if c.tools.disk, err = fusefs.Mount(config); err != nil {
+			return fmt.Errorf("prepare the disk: %w", err)
+		}
+		c.Dir = config.Mountpoint
+	}
 	if n.Link {
 		if c.tools.link, err = newLink(ctx, c); err != nil {
 			return fmt.Errorf("prepare the link: %w", err)
@@ -64,6 +77,9 @@ func (t *tools) putAway() error {
 	var errs []error
 	if t.link != nil {
 		errs = append(errs, t.link.close())
+	}
+	if t.disk != nil {
+		errs = append(errs, t.disk.Unmount())
 	}
 	return errors.Join(errs...)
 }

@@ -69,6 +69,7 @@ func (f *faultFlags) run(cmd *cobra.Command, c console) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	f.config.Node = func(l *syscalls.Link) *exec.Cmd { return nodeCommand(exe, l) }
+	f.config.Simulated = simulated()
 	f.config.Command = commandLine(os.Args)
 	if f.out != "" {
 		if !strings.HasSuffix(f.out, ".json") {
