@@ -5,10 +5,10 @@ SEED    ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint clean
+.PHONY: help build test bench fault fault-full mutants lint clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: bin/rqlited ## build bin/trihold, and bin/rqlited where there is a C compiler
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trihold ./cmd/trihold
@@ -33,6 +33,15 @@ test: build lint ## everything that must hold before a change lands
 
 bench: build ## the quick head-to-head on all three backends
 	bin/trihold bench --quick -o bench-results/quick.json
+
+fault: build ## the faults that tell most, on all three backends
+	bin/trihold fault --quick -o bench-results/fault.json
+
+fault-full: build ## every fault that this machine and user allow
+	bin/trihold fault --rounds 2 -o bench-results/fault-full.json
+
+mutants: ## break our own code on purpose, and see the suite notice
+	$(GO) test -tags mutants -timeout 30m -v ./bench/fault/mutants
 
 lint: bin/staticcheck ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

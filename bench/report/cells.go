@@ -71,15 +71,21 @@ type tally struct {
 // worst orders verdicts from good to bad.
 var worst = []result.Verdict{result.Skipped, result.Passed, result.Red, result.Detected, result.Finding, result.NotRed, result.Bad}
 
-func matrix(b *strings.Builder, f *result.File) error {
+// Matrix returns the faults and subjects of a run, in the order of their first
+// cells, and a function that says how their cells ended.
+func Matrix(f *result.File) (faults, subjects []string, verdict func(fault, subject string) string) {
 	faults, subjects, cells := tallies(f)
+	return faults, subjects, func(fault, subject string) string { return cells[[2]string{fault, subject}].String() }
+}
+
+func matrix(b *strings.Builder, f *result.File) error {
+	faults, subjects, verdict := Matrix(f)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "fault\t"+strings.Join(subjects, "\t"))
 	for _, fault := range faults {
 		line := fault
 		for _, s := range subjects {
-			c := cells[[2]string{fault, s}]
-			line += "\t" + c.String()
+			line += "\t" + verdict(fault, s)
 		}
 		fmt.Fprintln(t, line)
 	}
@@ -92,7 +98,7 @@ func (t tally) String() string {
 	case t.cells == 0 || t.verdict == result.Skipped:
 		return "-"
 	case t.cells > 1:
-		return fmt.Sprintf("%s (%d)", strings.ToUpper(string(t.verdict))[:1]+string(t.verdict)[1:], t.cells)
+		return fmt.Sprintf("%s (%d)", t.verdict, t.cells)
 	}
 	return string(t.verdict)
 }

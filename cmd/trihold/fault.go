@@ -57,7 +57,31 @@ What is left of a bad cell is kept, and the line that runs the cell again is pri
 	fl.StringVarP(&f.out, "out", "o", "", "write the results to this file, and keep what is left of bad cells beside it")
 	fl.BoolVar(&f.list, "list", false, "list faults and stores, and inject nothing")
 	fl.BoolVar(&f.json, "json", false, "print the results as JSON instead of the matrix")
+	cmd.AddCommand(newFaultDoc(c))
 	return cmd
+}
+
+func newFaultDoc(c console) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doc RESULTS.json",
+		Short: "print docs/faults.md with the results of a run",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &usageError{"name one results file, written by trihold fault -o: see " + cmd.CommandPath() + " --help"}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			file, err := result.Read(args[0])
+			if err != nil {
+				return &usageError{err.Error()}
+			}
+			if len(file.Cells) == 0 {
+				return &usageError{args[0] + " holds no cells: name a file that trihold fault has written"}
+			}
+			return fault.Document(c.out, file)
+		},
+	}
 }
 
 func (f *faultFlags) run(cmd *cobra.Command, c console) error {
