@@ -44,7 +44,9 @@
 //
 // The file system is served by the process that mounted it. That process must not
 // start a program in a directory of it, or while it has a file of it open: the Go
-// runtime stands still while it forks, and could not answer the program.
+// runtime stands still while it forks, and could not answer the program. Nor may it
+// map a file, as SQLite and bbolt do: it would wait for itself, so that this is
+// refused with ENODEV. A database is to be looked at by another process.
 //
 // PowerLoss unmounts and mounts again, which is what empties the caches of the
 // kernel. So no process may use the file system then, and none may look in

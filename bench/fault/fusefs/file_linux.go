@@ -3,6 +3,7 @@ package fusefs
 import (
 	"errors"
 	"io"
+	"strconv"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -22,6 +23,16 @@ func handleFor(flags uint32) uint64 {
 	return plainHandle
 }
 
+// openFlags keeps this process from mapping a file of its own mount: when it
+// touched the memory, it would wait for itself, and as no runtime knows of such a
+// wait, for ever. Mapping a file that is opened like this is ENODEV.
+func openFlags(by fuse.Caller) uint32 {
+	if unix.Access("/proc/self/task/"+strconv.Itoa(int(by.Pid)), unix.F_OK) == nil {
+		return fuse.FOPEN_DIRECT_IO
+	}
+	return 0
+}
+
 func (k *kernelSide) Open(_ <-chan struct{}, h *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	f := k.fs
 	if err := f.check(OpOpen, h.Caller, h.NodeId); err != nil {
@@ -38,7 +49,7 @@ func (k *kernelSide) Open(_ <-chan struct{}, h *fuse.OpenIn, out *fuse.OpenOut) 
 			f.closed(in)
 		}
 	}
-	out.Fh = handleFor(h.Flags)
+	out.Fh, out.OpenFlags = handleFor(h.Flags), openFlags(h.Caller)
 	return f.status(err)
 }
 
@@ -61,7 +72,7 @@ func (k *kernelSide) Create(_ <-chan struct{}, h *fuse.CreateIn, name string, ou
 		return f.status(err)
 	}
 	in.opens++
-	out.Fh = handleFor(h.Flags)
+	out.Fh, out.OpenFlags = handleFor(h.Flags), openFlags(h.Caller)
 	return fuse.OK
 }
 

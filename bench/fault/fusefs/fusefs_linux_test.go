@@ -158,23 +158,11 @@ func TestALieAboutSyncLosesWhatWasAcknowledged(t *testing.T) {
 // rows returns how many of the rows 1, 2, 3 ... are there.
 func rows(t *testing.T, f *FS) int {
 	t.Helper()
-	db, err := openDB(f.Dir(), "FULL")
-	must(t, err)
-	defer db.Close()
-	var verdict string
-	must(t, db.QueryRow("pragma integrity_check").Scan(&verdict))
-	if verdict != "ok" {
-		t.Errorf("integrity_check: %s", verdict)
+	n, failure := startVictim(t, nil, "check", f.Dir()).end()
+	if failure != "" {
+		t.Fatal(failure)
 	}
-	if _, err := os.Stat(filepath.Join(f.Dir(), "db-shm")); err != nil {
-		t.Errorf("SQLite works without its mapped file: %v", err)
-	}
-	var count, last int
-	must(t, db.QueryRow("select count(*), coalesce(max(id), 0) from t").Scan(&count, &last))
-	if count != last {
-		t.Errorf("%d rows, the last one is %d", count, last)
-	}
-	return count
+	return n
 }
 
 func TestSQLiteKeepsWhatItAcknowledgedThroughLossesOfPower(t *testing.T) {
@@ -482,6 +470,21 @@ func TestALossOfPowerIsRefusedWhileAVictimLives(t *testing.T) {
 	v.kill()
 	lose(t, f, 0)
 	expectContent(t, name, "a")
+}
+
+func TestTheServingProcessCannotMapFiles(t *testing.T) {
+	f := mount(t, Config{})
+	name := filepath.Join(f.Dir(), "a")
+	writeSynced(t, name, "content")
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	must(t, err)
+	defer file.Close()
+	if b, err := unix.Mmap(int(file.Fd()), 0, 7, unix.PROT_READ, unix.MAP_SHARED); err == nil {
+		_ = unix.Munmap(b)
+		t.Error("the file was mapped")
+	} else if !errors.Is(err, unix.ENODEV) {
+		t.Error(err)
+	}
 }
 
 func TestUnmountTakesTheFilesFromWhoStillUsesThem(t *testing.T) {

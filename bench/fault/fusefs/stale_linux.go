@@ -36,10 +36,15 @@ func startOf(pid int) (uint64, error) {
 		return 0, err
 	}
 	stat, err := p.Stat()
-	if err == nil && (stat.State == "Z" || stat.State == "X") {
+	if err != nil {
+		return 0, err
+	}
+	// A process that was killed while it waited for its own mount never ends: there
+	// is nobody left to answer it.
+	if stat.State == "Z" || stat.State == "X" || killed(uint32(pid)) {
 		return 0, syscall.ESRCH
 	}
-	return stat.Starttime, err
+	return stat.Starttime, nil
 }
 
 // served reports whether the process that serves a mount is alive.

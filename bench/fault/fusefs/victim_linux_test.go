@@ -42,6 +42,7 @@ var victims = map[string]func(args []string) error{
 	"append":      func(args []string) error { return appendForever(args[0], true) },
 	"append-lazy": func(args []string) error { return appendForever(args[0], false) },
 	"sqlite":      func(args []string) error { return insertForever(args[0], args[1]) },
+	"check":       func(args []string) error { return countRows(args[0]) },
 	"mount":       func(args []string) error { return mountAndHang(args[0], args[1]) },
 	"open":        func(args []string) error { return openAndHang(args[0]) },
 	"all":         func(args []string) error { return mountAndUnmount(args[0], args[1]) },
@@ -135,6 +136,34 @@ func insertForever(dir, synchronous string) error {
 		}
 		fmt.Println(n)
 	}
+}
+
+// countRows prints how many of the rows 1, 2, 3 ... are there.
+func countRows(dir string) error {
+	db, err := openDB(dir, "FULL")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRow("pragma integrity_check").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("integrity_check: %s", verdict)
+	}
+	var count, last int
+	if err := db.QueryRow("select count(*), coalesce(max(id), 0) from t").Scan(&count, &last); err != nil {
+		return err
+	}
+	if count != last {
+		return fmt.Errorf("%d rows, the last one is %d", count, last)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "db-shm")); err != nil {
+		return fmt.Errorf("SQLite works without its mapped file: %w", err)
+	}
+	fmt.Println(count)
+	return nil
 }
 
 func mountAndHang(back, dir string) error {
