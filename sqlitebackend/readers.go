@@ -130,8 +130,8 @@ func (r *readers) free(extra bool) {
 	r.extra--
 }
 
-// giveBack takes a session back from a snapshot. One that is extra, or may be in
-// an unknown state, is closed.
+// giveBack takes a session back from a snapshot. One that is extra is closed, and
+// so is the connection of one that may be in an unknown state.
 func (r *readers) giveBack(s *snapshot, session *session, extra, sound bool) error {
 	defer r.free(extra)
 	r.mu.Lock()
@@ -141,10 +141,13 @@ func (r *readers) giveBack(s *snapshot, session *session, extra, sound bool) err
 		session = nil
 	}
 	r.mu.Unlock()
-	if session != nil {
-		return session.close()
+	switch {
+	case session == nil:
+		return nil
+	case !sound:
+		return session.discard()
 	}
-	return nil
+	return session.close()
 }
 
 // quiesce keeps new snapshots waiting until resume is called, and waits some time

@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"context"
+	"database/sql"
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type session struct {
 	conn *sqlx.Conn
 	raw  sqldriver.ConnPrepareContext
 	all  map[string]*statement
+	open int                    // queries that are being read
 	args []sqldriver.NamedValue // reused by each execution
 }
 
@@ -75,6 +77,19 @@ func (s *session) close() error {
 	}
 	s.all = nil
 	return errors.Join(append(errs, s.conn.Close())...)
+}
+
+// discard closes the connection itself, with whatever is open on it.
+func (s *session) discard() error {
+	s.all = nil
+	err := s.conn.Raw(func(any) error { return sqldriver.ErrBadConn })
+	if errors.Is(err, sqldriver.ErrBadConn) {
+		err = nil
+	}
+	if closeErr := s.conn.Close(); !errors.Is(closeErr, sql.ErrConnDone) {
+		err = errors.Join(err, closeErr)
+	}
+	return err
 }
 
 // prepare returns the prepared statement of a text that is not in use.
@@ -201,6 +216,7 @@ func (s *session) query(q sqlstmt.Stmt) (cursor, error) {
 		st.dest, st.values = make([]sqldriver.Value, n), make([]driver.Value, n)
 	}
 	st.busy = true
+	s.open++
 	return c, nil
 }
 
@@ -227,6 +243,7 @@ func (c *cursor) close() error {
 	err := c.rows.Close()
 	c.rows = nil
 	c.statement.busy = false
+	c.session.open--
 	if !c.kept {
 		err = errors.Join(err, c.statement.close())
 	}

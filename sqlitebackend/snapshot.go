@@ -104,16 +104,18 @@ func (s *snapshot) Scan(ctx context.Context, span driver.Span) iter.Seq2[driver.
 func (s *snapshot) open(ctx context.Context, st sqlstmt.Stmt) (*cursor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var c cursor
-	err := s.read(ctx, func(session *session) (err error) {
-		c, err = session.query(st)
-		return failed("scan", err)
+	var c *cursor
+	err := s.read(ctx, func(session *session) error {
+		query, err := session.query(st)
+		if err != nil {
+			return failed("scan", err)
+		}
+		// At once: should the snapshot fail to begin, the query is closed with it.
+		c = &query
+		s.cursors = append(s.cursors, c)
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.cursors = append(s.cursors, &c)
-	return &c, nil
+	return c, err
 }
 
 // next returns the next row of a query.
@@ -222,7 +224,8 @@ func (s *snapshot) endIfOlder(than time.Time, why error) {
 }
 
 // endLocked ends the transaction and gives the session back. The caller holds
-// mu.
+// mu. A query that is still open would keep its state of the database beyond the
+// ROLLBACK, and show it to the session's next snapshot.
 func (s *snapshot) endLocked(why error) error {
 	s.over = why
 	if s.session == nil {
@@ -238,7 +241,7 @@ func (s *snapshot) endLocked(why error) error {
 	if err := s.session.exec(rollback); err != nil {
 		failure = err
 	}
-	if err := s.store.readers.giveBack(s, s.session, s.extra, failure == nil); err != nil && failure == nil {
+	if err := s.store.readers.giveBack(s, s.session, s.extra, failure == nil && s.session.open == 0); err != nil && failure == nil {
 		failure = err
 	}
 	s.session = nil

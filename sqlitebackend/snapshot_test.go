@@ -155,3 +155,32 @@ func TestAnyNumberOfSnapshotsCanBeOpenAtATime(t *testing.T) {
 		t.Errorf("left over: %d extra, %d slots, %d idle", d.readers.extra, len(d.readers.slots), len(d.readers.idle))
 	}
 }
+
+// SQLite keeps the state that a query reads for as long as the query is open, also
+// beyond a ROLLBACK. A session with such a query would show old states for ever.
+func TestASnapshotThatFailsToBeginLeavesNoQueryOpen(t *testing.T) {
+	s, d := openNotes(t, testConfig(t.TempDir(), driver.Process))
+	putNotes(t, s, 0, 3)
+	rev, _ := d.visible.load()
+	d.visible.set(rev - 1) // as if the latest commit were still under way
+	d.visible.begin()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	snap, err := d.Begin(ctx, driver.Mode{})
+	must(t, err)
+	var failed error
+	for _, err := range snap.Scan(ctx, driver.Span{Table: noteSchema.Driver().Tables[0]}) {
+		failed = err
+	}
+	if !errors.Is(failed, context.DeadlineExceeded) {
+		t.Fatalf("a scan of a commit that cannot be shown yet: %v", failed)
+	}
+	must(t, snap.Close())
+	d.visible.set(rev)
+	putNotes(t, s, 3, 6)
+	for range 2 * maxRegular() {
+		if n, rev := countNotes(t, s); n != 6 {
+			t.Fatalf("%d notes at revision %d, want 6", n, rev)
+		}
+	}
+}
