@@ -198,6 +198,31 @@ func TestSQLiteWithoutASyncPerCommitLosesCommits(t *testing.T) {
 	t.Error("nothing was lost")
 }
 
+func TestWhatIsUnsyncedIsRememberedThoughTheKernelForgetsTheFile(t *testing.T) {
+	f := mount(t, Config{})
+	name := filepath.Join(f.Dir(), "a")
+	writeSynced(t, name, "old")
+	must(t, os.WriteFile(name, []byte("never synced"), 0o644))
+	known := func() *inode {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		in, err := f.find(f.root, "a")
+		must(t, err)
+		if in.opens > 0 {
+			return nil // closing it takes a moment to be told
+		}
+		return in
+	}
+	waitFor(t, "the file to be closed", func() bool { return known() != nil })
+	in := known()
+	(&kernelSide{fs: f}).Forget(in.id, in.lookups)
+	if known() != in {
+		t.Error("it was forgotten")
+	}
+	lose(t, f, 0)
+	expectContent(t, name, "old")
+}
+
 func TestAFailedSyncIsNotMadeGoodByTheNext(t *testing.T) {
 	f := mount(t, Config{})
 	name := filepath.Join(f.Dir(), "a")
@@ -414,6 +439,25 @@ func TestNamesStayOnceTheirDirectoryIsSynced(t *testing.T) {
 	}
 	if left := names(t, filepath.Join(f.back, graveyard)); len(left) > 0 {
 		t.Errorf("the graveyard holds %q", left)
+	}
+}
+
+func TestARenameTakesTheEarlierChangesOfBothDirectoriesWithIt(t *testing.T) {
+	for _, synced := range []string{"from", "to"} {
+		f := mount(t, Config{})
+		in := func(name string) string { return filepath.Join(f.Dir(), name) }
+		must(t, errors.Join(os.Mkdir(in("from"), 0o755), os.Mkdir(in("to"), 0o755), syncDir(f.Dir())))
+		writeSynced(t, in("to/b"), "old")
+		file, err := os.Create(in("from/a"))
+		must(t, err)
+		_, err = file.WriteString("new")
+		must(t, errors.Join(err, file.Sync(), file.Close()))
+		must(t, os.Remove(in("to/b")))
+		must(t, os.Rename(in("from/a"), in("to/b")))
+		must(t, syncDir(in(synced)))
+		lose(t, f, 0)
+		expectNames(t, in("from"))
+		expectContent(t, in("to/b"), "new")
 	}
 }
 
