@@ -47,6 +47,9 @@ type Config struct {
 	Workers int
 	// Patience is how long an iteration may take; the default is a minute.
 	Patience time.Duration
+	// Enough is how many iterations may go wrong before the campaign ends; the
+	// default is 10.
+	Enough int
 }
 
 // A Result is what a campaign found.
@@ -67,7 +70,7 @@ type Result struct {
 	Detected   int `json:"detected"`
 	Repaired   int `json:"repaired"`
 	Unaffected int `json:"unaffected"`
-	// Failures are all iterations that went wrong in any way.
+	// Failures are what went wrong. A campaign ends early if there is enough.
 	Failures []Failure     `json:"failures"`
 	Took     time.Duration `json:"took"`
 }
@@ -151,6 +154,9 @@ func (c Config) validate(name string, controls ...Control) (Config, error) {
 	if c.Workers == 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
+	if c.Enough == 0 {
+		c.Enough = 10
+	}
 	if c.Patience == 0 {
 		c.Patience = time.Minute
 	}
@@ -162,8 +168,8 @@ func (c Config) validate(name string, controls ...Control) (Config, error) {
 func (c Config) run(ctx context.Context, name string, more func(seed uint64) bool, iterate func(context.Context, *iteration)) (Result, error) {
 	total := Result{Name: name}
 	began := time.Now()
-	var mu sync.Mutex // guards total and next
-	next := 0
+	var mu sync.Mutex // guards what follows and total
+	next, wrong := 0, 0
 	var workers sync.WaitGroup
 	for range c.Workers {
 		workers.Go(func() {
@@ -171,7 +177,7 @@ func (c Config) run(ctx context.Context, name string, more func(seed uint64) boo
 				mu.Lock()
 				seed := c.Seed + uint64(next)
 				next++
-				end := next > c.Iterations || !more(seed)
+				end := next > c.Iterations || wrong >= c.Enough || !more(seed)
 				mu.Unlock()
 				if end {
 					return
@@ -179,6 +185,9 @@ func (c Config) run(ctx context.Context, name string, more func(seed uint64) boo
 				r := c.one(ctx, seed, iterate)
 				mu.Lock()
 				total.add(r)
+				if !r.OK() {
+					wrong++
+				}
 				mu.Unlock()
 			}
 		})

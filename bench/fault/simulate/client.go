@@ -134,8 +134,10 @@ func (c *client) step(ctx context.Context) {
 		c.update(ctx, "pass on a code", c.passOn)
 	case p < 90:
 		c.view(ctx)
-	case p < 95:
+	case p < 93:
 		c.sendAgain(ctx)
+	case p < 96:
+		c.sendRefused(ctx)
 	default:
 		c.sendStale(ctx)
 	}
@@ -268,6 +270,17 @@ func (c *client) sendAgain(ctx context.Context) {
 		c.judge("send a commit again", err)
 	} else if want := c.history.ackedRev(a); rev != want {
 		c.problem("a commit that was sent again got revision %d, and had %d", rev, want)
+	}
+}
+
+// sendRefused sends a commit again that was refused, which may succeed now. The
+// check finds out whether it did.
+func (c *client) sendRefused(ctx context.Context) {
+	if a := c.history.someRefused(c.rng); a != nil {
+		_, err := c.store.Driver().Commit(ctx, a.commit)
+		if !errors.Is(err, driver.ErrConflict) {
+			c.judge("send a refused commit again", err)
+		}
 	}
 }
 

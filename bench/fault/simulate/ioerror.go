@@ -168,9 +168,10 @@ func (l *lab) fillUp(ctx context.Context) {
 	l.check(ctx, s, "on a full disk")
 	l.disk.SetCapacity(0)
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		if err = l.oneMore(ctx, s); err == nil || time.Now().After(deadline) {
+		if err = l.oneMore(ctx, s); err == nil || ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}
+		time.Sleep(time.Millisecond)
 	}
 	if err != nil {
 		l.fail("with space again, commits still fail: %v", err)

@@ -30,6 +30,7 @@ type history struct {
 	mu       sync.Mutex
 	attempts map[driver.CommitID]*attempt
 	acked    []*attempt
+	refused  []*attempt // once at least
 	seen     driver.Rev // the highest revision that anybody was shown
 	early    bool       // AcknowledgeEarly
 
@@ -84,6 +85,7 @@ func (h *history) send(c *driver.Commit) *attempt {
 		h.attempts[c.ID] = a
 	}
 	a.pending++
+	a.gone = false // it gets another chance
 	if h.early {
 		h.ack(a, 0)
 	}
@@ -109,6 +111,9 @@ func (h *history) answer(a *attempt, rev driver.Rev, err error) {
 	case errors.Is(err, driver.ErrUncertain):
 		a.maybe = true
 	default:
+		if a.refusal == "" {
+			h.refused = append(h.refused, a)
+		}
 		a.refusal = err.Error()
 		if h.early && (errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists)) {
 			h.unack(a)
@@ -130,6 +135,16 @@ func (h *history) some(rng *rand.Rand) *attempt {
 		return nil
 	}
 	return h.acked[rng.IntN(len(h.acked))]
+}
+
+// someRefused returns a random commit that was refused, or nil.
+func (h *history) someRefused(rng *rand.Rand) *attempt {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.refused) == 0 {
+		return nil
+	}
+	return h.refused[rng.IntN(len(h.refused))]
 }
 
 // ackedRev returns the revision that an attempt was acknowledged with.

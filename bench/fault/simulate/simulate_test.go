@@ -75,8 +75,8 @@ func TestTheStoreComesThroughEveryCampaign(t *testing.T) {
 			if !r.OK() {
 				t.Errorf("%d failures", len(r.Failures))
 			}
-			if c.Iterations > 1 && (r.Injected < c.Iterations/4 || r.Acked < int64(5*c.Iterations)) {
-				t.Errorf("%d faults and %d commits in %d iterations prove little", r.Injected, r.Acked, c.Iterations)
+			if c.Iterations > 1 && (r.Injected < r.Iterations/4 || r.Acked < int64(5*r.Iterations)) {
+				t.Errorf("%d faults and %d commits in %d iterations prove little", r.Injected, r.Acked, r.Iterations)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync"
 
@@ -12,7 +13,9 @@ import (
 // each share of unsynced data that is kept.
 var sweepOps = [...]simdisk.Op{simdisk.Write, simdisk.Sync, simdisk.Create, simdisk.Rename, simdisk.Remove, simdisk.SyncDir, simdisk.Mkdir}
 
-var sweepKeeps = [...]float64{0, 0.5, 1}
+// sweepKeeps are the shares; with a negative one only the process ends, and the
+// power is cut after it was started again and has gone on.
+var sweepKeeps = [...]float64{0, 0.5, 1, -1}
 
 const lanes = len(sweepOps) * len(sweepKeeps)
 
@@ -73,6 +76,7 @@ func (s *sweep) position(ctx context.Context, it *iteration) {
 	fixed := *it // the load is the same everywhere
 	fixed.seed = 0
 	l := newLab(&fixed, 0)
+	defer func() { it.result.Acked = l.history.countAcked() }()
 	cut := l.disk.Inject(simdisk.Rule{Op: op, At: at, Crash: true})
 	l.small(ctx)
 	s.reached(lane, cut.Observed() > 0)
@@ -82,12 +86,19 @@ func (s *sweep) position(ctx context.Context, it *iteration) {
 	}
 	if len(it.result.Failures) == 0 && cut.Observed() > 0 {
 		l.iteration = it
-		l.disk.Crash()
-		l.disk.PowerCut(l.rng, keep)
 		it.result.Injected++
-		l.again(ctx, op, at, keep)
+		l.disk.Crash()
+		how := fmt.Sprintf("power cut, keeping %v,", keep)
+		if keep < 0 {
+			l.disk.Kill()
+			if !l.again(ctx, "killed", op, at) {
+				return
+			}
+			how, keep = "power cut in the life after one that was killed", 0
+		}
+		l.disk.PowerCut(l.rng, keep)
+		l.again(ctx, how, op, at)
 	}
-	it.result.Acked = l.history.countAcked()
 }
 
 // small is the fixed load: two lives of a store. It ends early if the disk does.
@@ -107,15 +118,17 @@ func (l *lab) small(ctx context.Context) {
 	}
 }
 
-// again starts the store after the power was cut, checks it, and goes on.
-func (l *lab) again(ctx context.Context, op simdisk.Op, at int, keep float64) {
+// again starts the store after it was ended at an operation, checks it, and goes
+// on. It does not close it: that would make too much durable.
+func (l *lab) again(ctx context.Context, how string, op simdisk.Op, at int) bool {
+	what := fmt.Sprintf("%s at %v %d", how, op, at)
 	s, err := l.open(ctx)
 	if err != nil {
-		l.fail("power cut at %v %d, keeping %v: %v", op, at, keep, err)
-		return
+		l.fail("%s: %v", what, err)
+		return false
 	}
-	ok := l.check(ctx, s, "power cut at "+op.String()) && l.work(ctx, s, 1, 5, false) && l.check(ctx, s, "after going on")
-	if err := s.Close(); err != nil && ok {
-		l.fail("close: %v", err)
-	}
+	ok := l.check(ctx, s, what) && l.work(ctx, s, 1, 5, false) && l.check(ctx, s, what+", after going on")
+	l.disk.Crash()
+	_ = s.Close()
+	return ok
 }

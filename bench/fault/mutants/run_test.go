@@ -1,0 +1,111 @@
+//go:build mutants
+
+package mutants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// attempts is how often a mutant may slip through: some need the right order of
+// goroutines.
+const attempts = 3
+
+func TestEveryMutantIsCaught(t *testing.T) {
+	if caught, out := run(t, build(t, Mutant{Name: "none"})); caught != "" {
+		t.Fatalf("the store as it is fails %s:\n%s", caught, out)
+	}
+	for _, m := range All() {
+		t.Run(m.Name, func(t *testing.T) {
+			began := time.Now()
+			program := build(t, m)
+			for range attempts {
+				if caught, out := run(t, program); caught != "" {
+					t.Logf("caught by %s after %.1fs (%s)\n%s", caught, time.Since(began).Seconds(), m.Why, first(out))
+					return
+				}
+			}
+			t.Errorf("nobody notices, in %d attempts: %s", attempts, m.Why)
+		})
+	}
+}
+
+// build builds the victim of a mutant.
+func build(t *testing.T, m Mutant) string {
+	t.Helper()
+	root, dir := root(t), t.TempDir()
+	files, err := m.Apply(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for name, text := range files {
+		to := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		overlay.Replace[filepath.Join(root, filepath.FromSlash(name))] = to
+	}
+	list, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "victim")
+	cmd := exec.Command("go", "test", "-tags", "mutants", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./bench/fault/mutants/victim")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return program
+}
+
+var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+// run runs a victim and returns the test that failed, or empty.
+func run(t *testing.T, program string) (caught, output string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-test.failfast", "-test.short", "-test.timeout=90s", "-rapid.nofailfile", "-rapid.shrinktime=100ms")
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return "", string(out)
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("run the victim: %v", err)
+	}
+	switch all := failedTest.FindAllStringSubmatch(string(out), -1); {
+	case strings.Contains(string(out), "panic: test timed out"):
+		return "a timeout", string(out)
+	case len(all) > 0:
+		return all[len(all)-1][1], string(out) // the innermost comes last
+	}
+	return "a panic", string(out)
+}
+
+// first returns the first lines of what a victim printed that say something.
+func first(out string) string {
+	var some []string
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "---") || strings.TrimSpace(line) == "" {
+			continue
+		}
+		if some = append(some, strings.TrimRight(line, "\n")); len(some) == 3 {
+			break
+		}
+	}
+	return strings.Join(some, "\n")
+}
