@@ -157,6 +157,7 @@ func listFaults(c console) error {
 // nodeCommand makes the command of newNode.
 func nodeCommand(exe string, l *syscalls.Link) *exec.Cmd {
 	cmd := exec.Command(exe, "node")
+	cmd.Args[0] = "trihold"
 	if l != nil {
 		cmd.Args = append(cmd.Args, "--supervised")
 		cmd.ExtraFiles = []*os.File{l.End()}
