@@ -38,7 +38,7 @@ fault: build ## the faults that tell most, on all three backends
 	bin/trihold fault --quick -o bench-results/fault.json
 
 fault-full: build ## every fault that this machine and user allow
-	bin/trihold fault --rounds 2 -o bench-results/fault-full.json
+	bin/trihold fault -o bench-results/fault-full.json
 
 mutants: ## break our own code on purpose, and see the suite notice
 	$(GO) test -tags mutants -timeout 30m -v ./bench/fault/mutants

@@ -25,6 +25,7 @@ type lab struct {
 	million  *itemStore   // opened by the first row that needs it
 	plain    *plainItems  // a map with the same rows
 	quick    *result.File // of one round, once it has been run
+	faults   *result.File // of fault --quick, once it has been run
 }
 
 // directory makes a fresh directory.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trihold/bench"
+	"trihold/bench/fault"
 	"trihold/bench/subject"
 )
 
@@ -17,6 +18,8 @@ import (
 type Config struct {
 	// Subject starts a subject process. There is no default.
 	Subject subject.Command
+	// Fault says how to start what is broken. There is no default.
+	Fault fault.Config
 	// Backend is what the rows are about; default: everything.
 	Backend string
 	// Rounds is how often each figure and its reference are measured; default 5.

@@ -92,8 +92,7 @@ func (f *faultFlags) run(cmd *cobra.Command, c console) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	f.config.Node = func(l *syscalls.Link) *exec.Cmd { return nodeCommand(exe, l) }
-	f.config.Simulated = simulated()
+	f.config.Node, f.config.Simulated = nodeOf(exe), simulated()
 	f.config.Command = commandLine(os.Args)
 	if f.out != "" {
 		if !strings.HasSuffix(f.out, ".json") {
@@ -154,15 +153,17 @@ func listFaults(c console) error {
 	return nil
 }
 
-// nodeCommand makes the command of newNode.
-func nodeCommand(exe string, l *syscalls.Link) *exec.Cmd {
-	cmd := exec.Command(exe, "node")
-	cmd.Args[0] = "trihold"
-	if l != nil {
-		cmd.Args = append(cmd.Args, "--supervised")
-		cmd.ExtraFiles = []*os.File{l.End()}
+// nodeOf makes commands of newNode.
+func nodeOf(exe string) func(*syscalls.Link) *exec.Cmd {
+	return func(l *syscalls.Link) *exec.Cmd {
+		cmd := exec.Command(exe, "node")
+		cmd.Args[0] = "trihold"
+		if l != nil {
+			cmd.Args = append(cmd.Args, "--supervised")
+			cmd.ExtraFiles = []*os.File{l.End()}
+		}
+		return cmd
 	}
-	return cmd
 }
 
 // newNode is the verb of the processes that fault starts.

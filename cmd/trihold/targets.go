@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trihold/bench/fault"
 	"trihold/bench/subject"
 	"trihold/bench/targets"
 )
@@ -31,6 +32,7 @@ not a failure of the command.
 				return fmt.Errorf("find this program: %w", err)
 			}
 			config.Subject = subject.Command{Path: exe, Args: []string{"subject"}}
+			config.Fault = fault.Config{Node: nodeOf(exe), Simulated: simulated()}
 			shown := newProgress(c.err)
 			config.Progress = shown.show
 			rows, err := targets.Run(cmd.Context(), config)
