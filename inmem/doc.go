@@ -39,5 +39,6 @@
 // Damage to log or snapshots is detected by checksums. A torn last entry of the
 // log, which a crash can leave, is cut off; a damaged snapshot file is passed over
 // if an older one and the log behind it are whole; anything else is ErrCorrupt,
-// and the store does not open.
+// and the store does not open. What was logged in the last moments before a loss of
+// power and then rots before the next start looks like a torn entry.
 package inmem
