@@ -30,7 +30,7 @@ type volume struct {
 
 var (
 	quickVolume    = volume{clients: 8, rate: 1500, ops: 300}
-	standardVolume = volume{clients: 16, rate: 6000, ops: 2500}
+	standardVolume = volume{clients: 16, rate: 6000, ops: 3000}
 )
 
 const (

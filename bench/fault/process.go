@@ -20,81 +20,21 @@ func processFaults() []Fault {
 			},
 		},
 		{
-			Name: "kill-loop", Numbers: "F04", Quick: true,
+			Name: "kill-loop", Numbers: "F04", Quick: true, Break: killLoop,
 			About: "kill -9 and start, again and again, also while it is starting",
-			Break: func(ctx context.Context, c *Cell) error {
-				for range 8 {
-					if err := c.Hold(ctx, c.Between(20*time.Millisecond, 300*time.Millisecond)); err != nil {
-						return err
-					}
-					if err := c.Kill(); err != nil {
-						return err
-					}
-					c.Observe(1)
-					if err := c.StartAndKill(ctx, c.Between(time.Millisecond, 60*time.Millisecond)); err != nil {
-						return err
-					}
-					if err := c.Start(ctx); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
 		},
 		{
 			Name: "pause", Numbers: "F06", Quick: true,
 			About: "SIGSTOP of all processes for a second, then SIGCONT: nothing is lost, nothing stale is served",
-			Break: func(ctx context.Context, c *Cell) error {
-				if err := c.Pause(); err != nil {
-					return err
-				}
-				c.Observe(1)
-				if err := c.Hold(ctx, time.Second); err != nil {
-					return err
-				}
-				return c.Resume()
-			},
+			Break: func(ctx context.Context, c *Cell) error { return c.pauseFor(ctx, time.Second) },
 		},
 		{
-			Name: "stutter", Numbers: "F07",
+			Name: "stutter", Numbers: "F07", Break: stutter,
 			About: "twenty stops of 50 to 300 ms each",
-			Break: func(ctx context.Context, c *Cell) error {
-				for range 20 {
-					if err := c.Pause(); err != nil {
-						return err
-					}
-					c.Observe(1)
-					if err := c.Hold(ctx, c.Between(50*time.Millisecond, 300*time.Millisecond)); err != nil {
-						return err
-					}
-					if err := c.Resume(); err != nil {
-						return err
-					}
-					if err := c.Hold(ctx, 50*time.Millisecond); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
 		},
 		{
-			Name: "restart", Numbers: "F08", Quick: true,
+			Name: "restart", Numbers: "F08", Quick: true, Break: restart,
 			About: "three graceful restarts under load",
-			Break: func(ctx context.Context, c *Cell) error {
-				for range 3 {
-					if err := c.Stop(); err != nil {
-						return err
-					}
-					c.Observe(1)
-					if err := c.Start(ctx); err != nil {
-						return err
-					}
-					if err := c.Hold(ctx, 200*time.Millisecond); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
 		},
 		{
 			Name: "two-processes", Numbers: "F40 F50", Quick: true,
@@ -110,4 +50,63 @@ func processFaults() []Fault {
 			},
 		},
 	}
+}
+
+func killLoop(ctx context.Context, c *Cell) error {
+	for range 8 {
+		if err := c.Hold(ctx, c.Between(20*time.Millisecond, 300*time.Millisecond)); err != nil {
+			return err
+		}
+		if err := c.Kill(); err != nil {
+			return err
+		}
+		c.Observe(1)
+		if err := c.StartAndKill(ctx, c.Between(time.Millisecond, 60*time.Millisecond)); err != nil {
+			return err
+		}
+		if err := c.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pauseFor stops all processes for some time.
+func (c *Cell) pauseFor(ctx context.Context, d time.Duration) error {
+	if err := c.Pause(); err != nil {
+		return err
+	}
+	c.Observe(1)
+	if err := c.Hold(ctx, d); err != nil {
+		return err
+	}
+	return c.Resume()
+}
+
+func stutter(ctx context.Context, c *Cell) error {
+	for range 20 {
+		if err := c.pauseFor(ctx, c.Between(50*time.Millisecond, 300*time.Millisecond)); err != nil {
+			return err
+		}
+		if err := c.Hold(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func restart(ctx context.Context, c *Cell) error {
+	for range 3 {
+		if err := c.Stop(); err != nil {
+			return err
+		}
+		c.Observe(1)
+		if err := c.Start(ctx); err != nil {
+			return err
+		}
+		if err := c.Hold(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }

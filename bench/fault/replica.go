@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trihold/bench/fault/syscalls"
 )
 
@@ -96,13 +98,14 @@ func replicaMissing(ctx context.Context, c *Cell) error {
 // withoutReplica takes the replica's directory away for a second. Something is done
 // while it is, and when it is back.
 func (c *Cell) withoutReplica(ctx context.Context, meanwhile, afterwards func() error) error {
+	// A file takes its place, and at one moment: or the replica would be begun anew.
 	at, away := filepath.Join(c.Dir, "replica"), filepath.Join(c.Dir, "away")
-	before := c.NotAnswered()
-	if err := os.Rename(at, away); err != nil {
+	if err := os.WriteFile(away, nil, 0o644); err != nil {
 		return err
 	}
-	// A file in its place, or the replica would simply be begun anew.
-	if err := os.WriteFile(at, nil, 0o644); err != nil {
+	exchange := func() error { return unix.Renameat2(unix.AT_FDCWD, at, unix.AT_FDCWD, away, unix.RENAME_EXCHANGE) }
+	before := c.NotAnswered()
+	if err := exchange(); err != nil {
 		return err
 	}
 	if err := c.Hold(ctx, time.Second); err != nil {
@@ -112,10 +115,7 @@ func (c *Cell) withoutReplica(ctx context.Context, meanwhile, afterwards func() 
 	if err := meanwhile(); err != nil {
 		return err
 	}
-	if err := os.Remove(at); err != nil {
-		return err
-	}
-	if err := os.Rename(away, at); err != nil {
+	if err := exchange(); err != nil {
 		return err
 	}
 	return afterwards()
