@@ -98,7 +98,10 @@ func compileScalar(t reflect.Type) *columnCodec {
 	return nil
 }
 
-var errShort = fmt.Errorf("row is cut short: %w", driver.ErrCorrupt)
+var (
+	errShort   = fmt.Errorf("row is cut short: %w", driver.ErrCorrupt)
+	errNotText = fmt.Errorf("a text column of a row is not valid UTF-8: %w", driver.ErrCorrupt)
+)
 
 func intCodec[I int | int8 | int16 | int32 | int64]() *columnCodec {
 	return &columnCodec{
@@ -237,6 +240,9 @@ func textCodec(kind driver.Kind) *columnCodec {
 			text, rest, ok := cutText(s)
 			if !ok {
 				return "", errShort
+			}
+			if kind == driver.Text && !utf8.ValidString(text) {
+				return "", errNotText
 			}
 			*(*string)(p) = text
 			return rest, nil

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -113,5 +114,22 @@ func TestAFieldIsFoundByItsAddressAndType(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "name x y height" {
 		t.Errorf("columns are %s", got)
+	}
+}
+
+// Damage of a stored row must not reach a key, where it could only panic.
+func TestStoredTextThatIsNotUTF8IsCorrupt(t *testing.T) {
+	type named struct {
+		ID string `db:"id"`
+	}
+	rows := NewTable("named", func(r *named) *string { return &r.ID })
+	def := NewSchema(rows).Driver().Tables[0]
+	data := def.Encode(nil, &named{ID: "abc"})
+	if _, err := def.Decode(data); err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] = 0xff
+	if _, err := def.Decode(data); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v, want ErrCorrupt", err)
 	}
 }
