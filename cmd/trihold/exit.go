@@ -36,9 +36,12 @@ var errReported = errors.New("failed")
 func exitCode(err error) int {
 	var usage *usageError
 	var bad *input.Error
+	var child childExit
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &child):
+		return int(child)
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &bad), errors.Is(err, repo.ErrInvalid):

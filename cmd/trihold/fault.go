@@ -88,6 +88,9 @@ func (f *faultFlags) run(cmd *cobra.Command, c console) error {
 	if f.list {
 		return listFaults(c)
 	}
+	if ran, err := inNamespace(cmd.Context(), c); ran {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)

@@ -50,7 +50,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot(console{in, out, errOut})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errReported) {
+	if err != nil && !errors.Is(err, errReported) && !errors.As(err, new(childExit)) {
 		fmt.Fprintln(errOut, "trihold: "+oneLine(err))
 	}
 	return exitCode(err)
