@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +12,7 @@ import (
 )
 
 // clutter is a fault of our own: while the store is down, somebody leaves files in
-// its directory. A store must not take them for its own, nor remove them.
+// its directories. A store must not take them for its own, nor remove them.
 var clutter = fault.Fault{
 	Name:  "clutter",
 	About: "files of others appear in the store's directories while it is down",
@@ -19,28 +20,21 @@ var clutter = fault.Fault{
 		if err := c.Kill(); err != nil {
 			return err
 		}
-		for dir := range directories(c.Dir) {
-			if err := os.WriteFile(filepath.Join(dir, "README"), []byte("hello\n"), 0o644); err != nil {
+		err := filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
 				return err
 			}
 			c.Observe(1) // the fault has struck once more
+			return os.WriteFile(filepath.Join(path, "README"), []byte("hello\n"), 0o644)
+		})
+		if err != nil {
+			return err
 		}
 		if err := c.Start(ctx); err != nil {
 			return err
 		}
 		return c.Hold(ctx, 100*time.Millisecond) // some traffic goes by
 	},
-}
-
-func directories(root string) map[string]bool {
-	dirs := map[string]bool{}
-	_ = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			dirs[path] = true
-		}
-		return err
-	})
-	return dirs
 }
 
 func TestTheFaultOfTheTutorialIsSurvived(t *testing.T) {

@@ -6,6 +6,7 @@ package verify
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,20 +15,42 @@ import (
 
 // Store checks one snapshot: every order of a table holds exactly its rows, in
 // order, forward and backward; Get finds what Scan shows; unique indices are
-// unique; rows are in canonical form, and none is newer than the snapshot. It may
-// run while others write.
+// unique; rows are in canonical form, and none is newer than the snapshot, nor that
+// newer than what Status says. It may run while others write.
 func Store(ctx context.Context, d driver.Store, s *driver.Schema) error {
-	snap, err := d.Begin(ctx, driver.Mode{})
-	if err != nil {
-		return fmt.Errorf("verify: %w", err)
-	}
-	defer snap.Close()
-	for _, t := range s.Tables {
-		if err := table(ctx, snap, t); err != nil {
-			return fmt.Errorf("verify table %s: %w", t.Name, err)
+	var highest driver.Rev
+	for {
+		var err error
+		if highest, err = snapshot(ctx, d, s); err == nil {
+			break
+		}
+		// A snapshot over a network may meet later commits; then another one is taken.
+		if !errors.Is(err, driver.ErrConflict) || ctx.Err() != nil {
+			return err
 		}
 	}
-	return nil
+	status, err := d.Status(ctx)
+	if err == nil && highest > status.Rev {
+		err = fmt.Errorf("verify: a row has revision %d, Status says %d", highest, status.Rev)
+	}
+	return err
+}
+
+// snapshot checks a snapshot and returns the highest revision of a row.
+func snapshot(ctx context.Context, d driver.Store, s *driver.Schema) (highest driver.Rev, err error) {
+	snap, err := d.Begin(ctx, driver.Mode{})
+	if err != nil {
+		return 0, fmt.Errorf("verify: %w", err)
+	}
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	for _, t := range s.Tables {
+		rev, err := table(ctx, snap, t)
+		if err != nil {
+			return 0, fmt.Errorf("verify table %s: %w", t.Name, err)
+		}
+		highest = max(highest, rev)
+	}
+	return highest, nil
 }
 
 // A row is a row as one order holds it.
@@ -37,31 +60,44 @@ type row struct {
 	rev  driver.Rev
 	data []byte
 	live any
+	here bool // it is an object in this process
 }
 
-func table(ctx context.Context, snap driver.Snapshot, t *driver.Table) error {
+// someGets is how many rows of a table are read one by one, where a Get may cost a
+// round trip.
+const someGets = 8
+
+func table(ctx context.Context, snap driver.Snapshot, t *driver.Table) (highest driver.Rev, err error) {
 	primary, err := walk(ctx, snap, driver.Span{Table: t})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for order := range len(t.Indices) + 1 {
 		if err := checkOrder(ctx, snap, t, order, primary); err != nil {
-			return fmt.Errorf("order %d: %w", order, err)
+			return 0, fmt.Errorf("order %d: %w", order, err)
 		}
 	}
-	for _, r := range primary {
+	step := 1
+	if len(primary) > 0 && !primary[0].here {
+		step = len(primary)/someGets + 1
+	}
+	for i, r := range primary {
+		if r.rev < 1 || r.rev > snap.Rev() {
+			return 0, fmt.Errorf("row %s has revision %d, the snapshot %d", t.FormatKey(r.pk), r.rev, snap.Rev())
+		}
+		highest = max(highest, r.rev)
+		if i%step > 0 {
+			continue
+		}
 		got, err := snap.Get(ctx, t, r.pk)
 		if err != nil {
-			return fmt.Errorf("get row %s, which a scan shows: %w", t.FormatKey(r.pk), err)
+			return 0, fmt.Errorf("get row %s, which a scan shows: %w", t.FormatKey(r.pk), err)
 		}
 		if data := got.Canonical(nil, t); got.Rev != r.rev || !bytes.Equal(data, r.data) {
-			return fmt.Errorf("get and scan show row %s in different states", t.FormatKey(r.pk))
-		}
-		if r.rev < 1 || r.rev > snap.Rev() {
-			return fmt.Errorf("row %s has revision %d, the snapshot %d", t.FormatKey(r.pk), r.rev, snap.Rev())
+			return 0, fmt.Errorf("get and scan show row %s in different states", t.FormatKey(r.pk))
 		}
 	}
-	return nil
+	return highest, nil
 }
 
 // checkOrder compares an order with the primary one.
@@ -124,7 +160,10 @@ func walk(ctx context.Context, snap driver.Snapshot, s driver.Span) ([]row, erro
 		if err != nil {
 			return nil, err
 		}
-		v := row{rev: r.Rev, data: r.Canonical(nil, s.Table)}
+		if (r.Value == nil) == (r.Data == nil) {
+			return nil, errors.New("a row must have either Value or Data")
+		}
+		v := row{rev: r.Rev, data: r.Canonical(nil, s.Table), here: r.Value != nil}
 		if v.live, err = s.Table.Decode(v.data); err != nil {
 			return nil, err
 		}

@@ -231,12 +231,12 @@ func (r *historyRun) end() {
 		var lines Transcript
 		for _, def := range Schema.Driver().Tables {
 			for order := range len(def.Indices) + 1 {
-				found, err := walk(r.ctx, s, driver.Span{Table: def, Order: order})
+				found, err := gather(s.Scan(r.ctx, driver.Span{Table: def, Order: order}))
 				if err != nil {
 					return err
 				}
 				for _, v := range found {
-					lines = append(lines, fmt.Sprintf("   %s, order %d: %s at +%d", def.Name, order, formatRow(def, v.data), v.rev-r.base))
+					lines = append(lines, fmt.Sprintf("   %s, order %d: %s at +%d", def.Name, order, formatRow(def, v.Canonical(nil, def)), v.Rev-r.base))
 				}
 			}
 		}

@@ -199,13 +199,13 @@ func dump(t *T) map[string][]string {
 	t.snapshot(func(s driver.Snapshot) error {
 		for _, def := range Schema.Driver().Tables {
 			for order := range len(def.Indices) + 1 {
-				found, err := walk(t.ctx, s, driver.Span{Table: def, Order: order})
+				found, err := gather(s.Scan(t.ctx, driver.Span{Table: def, Order: order}))
 				if err != nil {
 					return err
 				}
 				var lines []string
 				for _, v := range found {
-					lines = append(lines, fmt.Sprintf("%s at %d: %.200x", driver.FormatKey(def.OrderColumns(order), v.key), v.rev, v.data))
+					lines = append(lines, fmt.Sprintf("%.200x at %d", v.Canonical(nil, def), v.Rev))
 				}
 				all[fmt.Sprintf("%s, order %d", def.Name, order)] = lines
 			}
