@@ -68,6 +68,9 @@ type client struct {
 	life     context.Context // that of the store
 	// diagnose returns why rqlite may not answer, if that can be seen from here.
 	diagnose func() error
+	// troubled is told that rqlite could not execute, for reasons of its own, what
+	// it has in its log.
+	troubled func(message string)
 }
 
 func newClient(life context.Context, p *peers, user, password string, patience time.Duration) *client {
@@ -87,6 +90,7 @@ func newClient(life context.Context, p *peers, user, password string, patience t
 		patience: patience,
 		life:     life,
 		diagnose: func() error { return nil },
+		troubled: func(string) {},
 	}
 	if user != "" {
 		c.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
@@ -194,6 +198,9 @@ func (c *client) attempt(ctx context.Context, host string, r *request) (answer, 
 		return a, unknown, fmt.Errorf("%s: %w", host, err)
 	}
 	if a.err != "" {
+		if r.route.writes() && isTrouble(a.err) {
+			c.troubled(a.err)
+		}
 		f, err := judgeError(a.err)
 		return a, f, fmt.Errorf("rqlite at %s: %w", host, err)
 	}

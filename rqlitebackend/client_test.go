@@ -168,3 +168,28 @@ func TestConcurrentCommitsShareRequests(t *testing.T) {
 		t.Errorf("%d commits took %d requests", commits, requests)
 	}
 }
+
+// What SQLite could not execute for want of space is executed when rqlite starts
+// again. Whether the error is about a statement or about the whole request, nothing
+// may be acknowledged on top of it before that.
+func TestTroubleWithAWholeRequestIsToldBeforeItIsSentAgain(t *testing.T) {
+	var sent atomic.Int64
+	var told atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if sent.Add(1) == 1 {
+			_, _ = io.WriteString(w, `{"results":[{"last_insert_id":1}],"error":"database or disk is full"}`)
+			return
+		}
+		if told.Load() == nil {
+			t.Error("the request is sent again, and nobody knows of the trouble")
+		}
+		_, _ = io.WriteString(w, `{"results":[{"last_insert_id":1}]}`)
+	}))
+	defer server.Close()
+	c := newClient(t.Context(), newPeers(strings.TrimPrefix(server.URL, "http://")), "", "", time.Minute)
+	c.troubled = func(message string) { told.Store(message) }
+	a, resent, err := c.do(t.Context(), &request{route: executeAtomic, body: []byte(`[]`)})
+	if err != nil || !resent || len(a.results) != 1 || sent.Load() != 2 {
+		t.Errorf("got %v, sent again: %v, %v; %d requests", a, resent, err, sent.Load())
+	}
+}

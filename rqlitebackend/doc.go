@@ -65,8 +65,9 @@
 // Full disks. What rqlite fails to execute while the disk is full is in its log all
 // the same, and is executed at the next start, or is silently left out of it if the
 // disk is still full then. So a managed node is not started, and not used, without
-// free space; it is started again when a statement fails for want of it. An external
-// rqlite has no such protection: watch its disk.
+// free space; it is started again when a statement fails for want of it. A disk that
+// fills up at one moment, from 16 MiB to nothing, can still lose what was acknowledged
+// in that moment. An external rqlite has no such protection: watch its disk.
 //
 // Latency. A request costs an HTTP round trip and JSON on both sides, whatever is in
 // it: about as long as a sync of a fast disk. Many callers hide it, one does not.

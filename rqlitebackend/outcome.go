@@ -14,6 +14,13 @@ import (
 
 // execute sends a batch and returns the outcome of each commit.
 func (q *commits) execute(ctx context.Context, apart bool, batch ...*pending) []outcome {
+	if dir := q.store.dir; dir != nil {
+		// What finds no space lands in the log and not in the database; a start that
+		// executes it after all would change what later commits have met.
+		if err := dir.mustHaveFree(freeToStart); err != nil {
+			return all(batch, err)
+		}
+	}
 	if apart {
 		return q.apart(ctx, batch, false)
 	}

@@ -46,6 +46,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{c: c}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.client = newClient(s.life, newPeers(c.Hosts...), c.User, c.Password, c.Patience)
+	s.client.troubled = s.troubled
 	s.reads = &reads{client: s.client, life: s.life}
 	s.commits = &commits{store: s}
 	open := s.connect
