@@ -70,8 +70,7 @@ func linkFaults() []Fault {
 		linkFault("link-silence-down", "F10 F13", "the same, for answers alone: what was asked is done, and nobody hears of it", 1500*time.Millisecond, proxy.Toxics{Down: silence}, held),
 		linkFault("link-drop-down", "F13 F49", "answers are thrown away for a second, then their connections are reset", time.Second,
 			proxy.Toxics{Down: proxy.Flow{Drop: true}}, func(c proxy.Counts) int64 { return c.Down.Dropped }),
-		linkFault("link-narrow", "F16", "64 KiB a second for all", 2*time.Second,
-			proxy.Both(proxy.Flow{Bandwidth: 64 << 10}), func(c proxy.Counts) int64 { return c.Up.Bytes + c.Down.Bytes }),
+		{Name: "link-narrow", Numbers: "F16", About: "64 KiB a second for all, and the traffic fills it", Needs: Needs{Link: true}, Break: narrow},
 		linkFault("link-flip", "F18", "a bit is flipped in every 20,000 bytes, each way, for a second", time.Second,
 			proxy.Both(proxy.Flow{FlipEvery: 20_000}), func(c proxy.Counts) int64 { return c.Up.Flipped + c.Down.Flipped }),
 		linkFault("link-cut", "F13 F17", "every connection is reset after 2,000 bytes of answers, in the middle of one, for 1.5 s", 1500*time.Millisecond,
@@ -86,4 +85,19 @@ func linkFaults() []Fault {
 		}
 	}
 	return faults
+}
+
+// narrow has struck if one direction has carried about what it could: traffic that
+// needs less meets no limit.
+func narrow(ctx context.Context, c *Cell) error {
+	const perSecond, seconds = 64 << 10, 2
+	before := c.Link().Counts()
+	c.Link().Set(proxy.Both(proxy.Flow{Bandwidth: perSecond}))
+	err := c.Hold(ctx, seconds*time.Second)
+	c.Link().Set(proxy.Toxics{})
+	after := c.Link().Counts()
+	if busiest := max(after.Up.Bytes-before.Up.Bytes, after.Down.Bytes-before.Down.Bytes); busiest > perSecond*seconds/2 {
+		c.Observe(busiest)
+	}
+	return err
 }
