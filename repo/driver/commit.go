@@ -21,6 +21,33 @@ type Commit struct {
 	Checks Checks
 	// Writes holds at most one write per table and key.
 	Writes []Write
+	// Load, if not nil, makes this a copy of what has happened elsewhere.
+	Load *Load
+}
+
+// A Load makes a store a copy of another one, its origin: of rows as they are
+// there, and of commits under the revisions and IDs that they have there. It
+// differs from an ordinary commit in this:
+//
+//   - It is accepted behind a Fence, and only there: the store has one, or the load
+//     writes one. Otherwise it is ErrInvalid.
+//   - It has no ID, and assigns no revision. Its Checks are always looked at, and
+//     are what makes sending it twice harmless; ErrConflict if one does not hold.
+//   - Each write that is not a Delete says in Rev which revision its row has; a row
+//     that has this revision, or a later one, is left alone. The state is exempt:
+//     its rows are written as told.
+//   - A row displaces others that hold the values of one of its unique indices: they
+//     are out of date, and their own writes are to follow.
+//
+// An origin's commits may be loaded without the rows that they wrote and the other
+// way round, so a store that is being filled need not be consistent; it is the
+// caller who knows when it is.
+type Load struct {
+	// Changes are commits of the origin that follow the store's latest one, in
+	// order and without a gap. The first ones that an empty store gets may begin
+	// anywhere; its changes are then retained from there. The store's revision
+	// becomes that of the last one. At most MaxWrites.
+	Changes []Change
 }
 
 // Size returns the bytes that count against MaxCommit.
@@ -91,6 +118,9 @@ type Write struct {
 	Table *Table
 	Key   Key
 	Data  []byte // the row in canonical form; nil for Delete
+	// Rev is the revision that the row has, in a Load; otherwise it is zero, and
+	// the row gets that of the commit.
+	Rev Rev
 }
 
 // Size returns the bytes of the write that count against MaxCommit.
@@ -103,8 +133,8 @@ type Change struct {
 	Keys []ChangedKey
 }
 
-// A ChangedKey is one write of a commit, also if it was a delete that found no
-// row. The order of the keys says nothing. The row's value is read from a
+// A ChangedKey is one write of a commit, to the state too, also if it was a delete
+// that found no row. The order of the keys says nothing. The row's value is read from a
 // snapshot at or after the revision of the change.
 type ChangedKey struct {
 	Table   *Table

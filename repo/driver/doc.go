@@ -19,6 +19,13 @@
 // This is the only shape of a transaction that an in-memory log, a SQL
 // transaction and one HTTP request can all give with the same meaning.
 //
+// # Moving a store
+//
+// Beside the tables of its schema every store has a small table of its own, its
+// state. A [Fence] in it ends the store's history, and a [Load] makes a store a copy
+// of another one, with the same revisions. With these two a tool can move a store
+// from any backend to any other while it is used.
+//
 // # Rows
 //
 // A row has one canonical form: the bytes described in [AppendValues]. Writes

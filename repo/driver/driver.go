@@ -20,11 +20,14 @@ type Store interface {
 	// Prepare makes the store ready for a schema: it creates what is missing in
 	// an empty store, recovers what an existing one holds, and refuses with
 	// ErrInvalid a store that was made with another schema. The store keeps s,
-	// and every later argument points to tables of s.
+	// and every later argument points to tables of s. A nil s stands for the
+	// schema that the store was made with, with Records for rows; Status tells it.
+	// A store that is empty has none: ErrInvalid.
 	Prepare(ctx context.Context, s *Schema) error
 
 	// Begin returns a state to read from. With the zero Mode that state includes
 	// every commit acknowledged before Begin was called. The caller closes it.
+	// Begin, or the first read, fails with ErrMoved if a Fence has closed the store.
 	Begin(ctx context.Context, m Mode) (Snapshot, error)
 
 	// Commit validates c.Checks and applies c.Writes as one, or does nothing and
@@ -34,7 +37,9 @@ type Store interface {
 	//     commit whose reads are stale never gets another answer.
 	//   - ErrExists: an inserted key is present, or a unique index would hold
 	//     two rows. Judged on the result of all writes together.
-	//   - ErrTooLarge, ErrInvalid, ErrReadOnly, ErrMoved: refused as it is.
+	//   - ErrTooLarge, ErrInvalid, ErrReadOnly: refused as it is.
+	//   - ErrMoved: there is a Fence. A commit that was accepted before the fence
+	//     is still recognised by its ID.
 	//   - ErrUnavailable: could not be tried; nothing was written.
 	//   - ErrUncertain: sent, and ctx ended or the store failed before the
 	//     outcome was known. Sending the same Commit again is the way to find
@@ -93,6 +98,9 @@ type Mode struct {
 	MaxAge time.Duration
 	// MinRev, with MaxAge, is the lowest revision allowed.
 	MinRev Rev
+	// Closed allows to read a store that a Fence has closed: what is there may be
+	// out of date, or not complete.
+	Closed bool
 }
 
 // A Row is one row as a backend returns it. Exactly one of Value and Data is
@@ -117,12 +125,14 @@ func (r Row) Canonical(dst []byte, t *Table) []byte {
 
 // Status describes a store at one moment.
 type Status struct {
-	Backend string // the scheme of its URL: inmem, sqlite, rqlite
-	Class   Class  // the durability class it was opened with
-	Rev     Rev    // the latest revision
-	Oldest  Rev    // Changes can resume from this revision or any later one
-	Disk    int64  // bytes on disk, as far as the backend can see them
-	PIDs    []int  // processes besides the calling one that make up the store
+	Backend string  // the scheme of its URL: inmem, sqlite, rqlite
+	Class   Class   // the durability class it was opened with
+	Rev     Rev     // the latest revision
+	Oldest  Rev     // Changes can resume from this revision or any later one
+	Disk    int64   // bytes on disk, as far as the backend can see them
+	Free    int64   // bytes free on that disk; -1 if the backend cannot see it
+	Schema  *Schema // what the store was prepared with
+	PIDs    []int   // processes besides the calling one that make up the store
 	// Addresses are where the store's own processes can be reached, host:port.
 	Addresses []string
 }

@@ -33,6 +33,17 @@ func (k Kind) String() string {
 // MarshalText makes a Kind readable in a stored schema.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// UnmarshalText undoes MarshalText.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for known := Bool; known <= JSON; known++ {
+		if known.String() == string(text) {
+			*k = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown kind of column %q: %w", text, ErrInvalid)
+}
+
 // A Column is one column of a table.
 type Column struct {
 	Name     string `json:"name"`
@@ -51,7 +62,7 @@ type Index struct {
 
 // A Table describes a table to a backend. It is immutable.
 type Table struct {
-	ID      int        `json:"-"` // position in Schema.Tables
+	ID      int        `json:"-"` // position in Schema.Stored
 	Name    string     `json:"name"`
 	Columns []Column   `json:"columns"`
 	Key     []int      `json:"key"` // positions of the primary key's columns
@@ -98,7 +109,13 @@ func (t *Table) IndexColumnNames(x *Index) string {
 // A Schema is the tables of a store.
 type Schema struct {
 	Tables []*Table
+	// State is the table that every store has besides; see StateTable. It is no
+	// part of the description.
+	State *Table
 }
+
+// Stored returns all tables that a backend keeps: Tables, and then State.
+func (s *Schema) Stored() []*Table { return append(s.Tables[:len(s.Tables):len(s.Tables)], s.State) }
 
 // NewSchema completes the tables and returns them as a schema. A table belongs
 // to one schema.
@@ -111,7 +128,7 @@ func NewSchema(tables ...*Table) *Schema {
 			t.orders = append(t.orders, append(pick(t.Columns, x.Columns), key...))
 		}
 	}
-	return &Schema{Tables: tables}
+	return &Schema{Tables: tables, State: newStateTable(len(tables))}
 }
 
 func pick(cols []Column, at []int) []Column {
