@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -23,7 +24,8 @@ type Model struct {
 	mu     sync.Mutex
 	schema *driver.Schema
 	now    modelState
-	log    []driver.Change // the change of revision i is log[i-1]
+	oldest driver.Rev      // before the first change of log
+	log    []driver.Change // the change of revision oldest+i is log[i-1]
 	ids    map[driver.CommitID]driver.Rev
 	closed bool
 	grown  chan struct{} // closed at the next commit, and by Close
@@ -40,7 +42,7 @@ func NewModel() *Model {
 func (m *Model) Reopen() *Model {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &Model{Live: m.Live, schema: m.schema, now: m.now, log: m.log, ids: m.ids, grown: make(chan struct{})}
+	return &Model{Live: m.Live, schema: m.schema, now: m.now, oldest: m.oldest, log: m.log, ids: m.ids, grown: make(chan struct{})}
 }
 
 func (m *Model) Prepare(ctx context.Context, s *driver.Schema) error {
@@ -49,20 +51,67 @@ func (m *Model) Prepare(ctx context.Context, s *driver.Schema) error {
 	if m.closed {
 		return driver.Failed("prepare", driver.ErrClosed, nil)
 	}
-	if m.schema != nil {
-		if err := s.MustMatch(m.schema.Describe()); err != nil {
-			return driver.Failed("prepare", driver.ErrInvalid, err)
+	if m.schema == nil {
+		if s == nil {
+			return driver.Failed("prepare", driver.ErrInvalid, errors.New("nothing is stored there yet"))
+		}
+		m.schema = s
+		return ctx.Err()
+	}
+	if s == nil {
+		var err error
+		if s, err = driver.ParseSchema(m.schema.Describe()); err != nil {
+			return driver.Failed("prepare", nil, err)
 		}
 	}
-	m.schema = s
+	if err := s.MustMatch(m.schema.Describe()); err != nil {
+		return driver.Failed("prepare", driver.ErrInvalid, err)
+	}
+	if err := m.adopt(s); err != nil {
+		return driver.Failed("prepare", nil, err)
+	}
 	return ctx.Err()
 }
 
-func (m *Model) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
+// adopt makes what is stored refer to the tables of another schema that is equal.
+// The caller holds mu.
+func (m *Model) adopt(s *driver.Schema) error {
+	tables := s.Stored()
+	now := modelState{rev: m.now.rev, rows: map[*driver.Table]map[driver.Key]modelRow{}}
+	for t, rows := range m.now.rows {
+		adopted := map[driver.Key]modelRow{}
+		for key, r := range rows {
+			var err error
+			if r.live, err = tables[t.ID].Decode(r.data); err != nil {
+				return err
+			}
+			adopted[key] = r
+		}
+		now.rows[tables[t.ID]] = adopted
+	}
+	log := slices.Clone(m.log)
+	for i := range log {
+		log[i].Keys = slices.Clone(log[i].Keys)
+		for k := range log[i].Keys {
+			log[i].Keys[k].Table = tables[log[i].Keys[k].Table.ID]
+		}
+	}
+	m.schema, m.now, m.log = s, now, log
+	return nil
+}
+
+func (m *Model) Begin(ctx context.Context, mode driver.Mode) (driver.Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.usable(ctx, "begin"); err != nil {
 		return nil, err
+	}
+	fence, err := m.fence()
+	if err != nil {
+		return nil, err
+	}
+	if fence != nil && fence.Closed && !mode.Closed {
+		return nil, fence.Moved("begin")
 	}
 	return &modelSnapshot{state: m.now, live: m.Live}, nil
 }
@@ -78,14 +127,37 @@ func (m *Model) usable(ctx context.Context, op string) error {
 	return nil
 }
 
+// fence returns the fence, or nil if there is none. The caller holds mu.
+func (m *Model) fence() (*driver.Fence, error) {
+	row, ok := m.now.rows[m.schema.State][driver.StateKey(driver.FenceRow)]
+	if !ok {
+		return nil, nil
+	}
+	f := &driver.Fence{}
+	return f, m.schema.DecodeState(row.data, f)
+}
+
 func (m *Model) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.usable(ctx, "commit"); err != nil {
 		return 0, err
 	}
+	if n := len(c.Writes); n > driver.MaxWrites || c.Size() > driver.MaxCommit {
+		return 0, driver.Failed("commit", driver.ErrTooLarge, fmt.Errorf("%d writes of %d bytes", n, c.Size()))
+	}
+	fence, err := m.fence()
+	if err != nil {
+		return 0, err
+	}
+	if c.Load != nil {
+		return m.load(c, fence)
+	}
 	if rev, ok := m.ids[c.ID]; ok {
 		return rev, nil
+	}
+	if fence != nil {
+		return 0, fence.Moved("commit")
 	}
 	if err := m.now.check(c.Checks); err != nil {
 		return 0, err
@@ -98,10 +170,51 @@ func (m *Model) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error
 	for _, w := range c.Writes {
 		change.Keys = append(change.Keys, driver.ChangedKey{Table: w.Table, Key: w.Key, Deleted: w.Kind == driver.Delete})
 	}
-	m.now, m.log, m.ids[c.ID] = next, append(m.log, change), next.rev
+	m.grow(next, change)
+	return next.rev, nil
+}
+
+// load is Commit of a load. The caller holds mu.
+func (m *Model) load(c *driver.Commit, fence *driver.Fence) (driver.Rev, error) {
+	if n := len(c.Load.Changes); n > driver.MaxWrites {
+		return 0, driver.Failed("load", driver.ErrTooLarge, fmt.Errorf("%d changes", n))
+	}
+	if err := m.now.check(c.Checks); err != nil {
+		return 0, err
+	}
+	written, _, err := m.schema.FenceOf(c.Writes)
+	if err != nil {
+		return 0, err
+	}
+	if fence == nil && written == nil {
+		return 0, driver.Failed("load", driver.ErrInvalid, errors.New("there is no fence"))
+	}
+	next, err := m.now.load(m.schema.State, c.Writes)
+	if err != nil {
+		return 0, err
+	}
+	oldest := m.oldest
+	for i, change := range c.Load.Changes {
+		if i == 0 && next.rev == 0 && change.Rev > 0 {
+			oldest = change.Rev - 1
+		} else if change.Rev != next.rev+1 {
+			return 0, driver.Failed("load", driver.ErrInvalid, fmt.Errorf("a change of revision %d after %d", change.Rev, next.rev))
+		}
+		next.rev = change.Rev
+	}
+	m.oldest = oldest
+	m.grow(next, c.Load.Changes...)
+	return next.rev, nil
+}
+
+// grow makes next the state, and tells of what led to it. The caller holds mu.
+func (m *Model) grow(next modelState, changes ...driver.Change) {
+	for _, c := range changes {
+		m.ids[c.ID] = c.Rev
+	}
+	m.now, m.log = next, append(m.log, changes...)
 	close(m.grown)
 	m.grown = make(chan struct{})
-	return next.rev, nil
 }
 
 func (m *Model) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.Change, error] {
@@ -112,14 +225,17 @@ func (m *Model) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.
 			if err == nil && at > m.now.rev {
 				err = driver.Failed("changes", driver.ErrInvalid, fmt.Errorf("revision %d is not of this store, which is at %d", at, m.now.rev))
 			}
-			log, grown := m.log, m.grown
+			if err == nil && at < m.oldest {
+				err = driver.Failed("changes", driver.ErrCompacted, fmt.Errorf("revision %d is older than %d", at, m.oldest))
+			}
+			log, oldest, grown := m.log, m.oldest, m.grown
 			m.mu.Unlock()
 			if err != nil {
 				yield(driver.Change{}, err)
 				return
 			}
-			if int(at) < len(log) {
-				if !yield(log[at], nil) {
+			if at < oldest+driver.Rev(len(log)) {
+				if !yield(log[at-oldest], nil) {
 					return
 				}
 				at++
@@ -139,7 +255,7 @@ func (m *Model) Status(ctx context.Context) (driver.Status, error) {
 	if err := m.usable(ctx, "status"); err != nil {
 		return driver.Status{}, err
 	}
-	return driver.Status{Backend: "model", Class: driver.Memory, Rev: m.now.rev}, nil
+	return driver.Status{Backend: "model", Class: driver.Memory, Rev: m.now.rev, Oldest: m.oldest, Free: -1, Schema: m.schema}, nil
 }
 
 func (m *Model) Close() error {

@@ -80,6 +80,46 @@ func (s modelState) apply(writes []driver.Write) (modelState, error) {
 	return next, nil
 }
 
+// load returns the state after the writes of a load.
+func (s modelState) load(state *driver.Table, writes []driver.Write) (modelState, error) {
+	next := modelState{rev: s.rev, rows: map[*driver.Table]map[driver.Key]modelRow{}}
+	for t, rows := range s.rows {
+		next.rows[t] = maps.Clone(rows)
+	}
+	for _, w := range writes {
+		if next.rows[w.Table] == nil {
+			next.rows[w.Table] = map[driver.Key]modelRow{}
+		}
+		rows := next.rows[w.Table]
+		switch {
+		case w.Kind == driver.Delete:
+			delete(rows, w.Key)
+		case w.Table == state || rows[w.Key].rev < w.Rev:
+			row, err := newModelRow(w, w.Rev)
+			if err != nil {
+				return s, err
+			}
+			next.displace(w.Table, row)
+			rows[w.Key] = row
+		}
+	}
+	return next, nil
+}
+
+// displace deletes the other rows with the values, none of them NULL, that a row
+// has in a unique index.
+func (s modelState) displace(t *driver.Table, row modelRow) {
+	for _, x := range t.Indices {
+		values := pickValues(row.values, x.Columns)
+		if !x.Unique || hasNull(values) {
+			continue
+		}
+		maps.DeleteFunc(s.rows[t], func(key driver.Key, other modelRow) bool {
+			return key != row.key && compareValues(pickValues(other.values, x.Columns), values) == 0
+		})
+	}
+}
+
 func newModelRow(w driver.Write, rev driver.Rev) (modelRow, error) {
 	data := slices.Clone(w.Data)
 	values, err := driver.RowValues(nil, w.Table.Columns, data)

@@ -17,13 +17,14 @@ import (
 // again.
 type overtaken struct{ *Model }
 
-func (o overtaken) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
-	_, err := o.Model.Begin(ctx, driver.Mode{})
-	return &overtakenSnapshot{model: o.Model}, err
+func (o overtaken) Begin(ctx context.Context, mode driver.Mode) (driver.Snapshot, error) {
+	_, err := o.Model.Begin(ctx, mode)
+	return &overtakenSnapshot{model: o.Model, mode: mode}, err
 }
 
 type overtakenSnapshot struct {
 	model  *Model
+	mode   driver.Mode
 	rev    driver.Rev
 	begun  bool
 	closed bool
@@ -41,7 +42,7 @@ func (s *overtakenSnapshot) state(ctx context.Context) (driver.Snapshot, error) 
 	if s.closed {
 		return nil, driver.ErrClosed
 	}
-	now, err := s.model.Begin(ctx, driver.Mode{})
+	now, err := s.model.Begin(ctx, s.mode)
 	if err != nil {
 		return nil, err
 	}
