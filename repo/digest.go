@@ -2,10 +2,8 @@ package repo
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 
+	"trihold/internal/digest"
 	"trihold/repo/driver"
 )
 
@@ -28,10 +26,10 @@ type TableDigest struct {
 // Digest returns the digest of the given tables, or of all of them if none is
 // given. It walks every row.
 //
-// The sum of a table is SHA-256 over its rows in the order of the primary key,
-// each in canonical form and preceded by its length as eight bytes, big endian.
-// The sum of the whole is SHA-256 over, for each table, its name and its sum,
-// preceded by their lengths in the same way.
+// The sum of a table is the sum, modulo 2^256, of the SHA-256 of each of its rows in
+// canonical form. The sum of the whole is SHA-256 over, for each table, its name and
+// its sum, preceded by their lengths as eight bytes, big endian. Package
+// internal/digest says more, and what such a sum can and cannot find.
 func (s *Store) Digest(ctx context.Context, tables ...AnyTable) (Digest, error) {
 	chosen := make([]*driver.Table, len(tables))
 	for i, t := range tables {
@@ -43,41 +41,32 @@ func (s *Store) Digest(ctx context.Context, tables ...AnyTable) (Digest, error) 
 	var d Digest
 	err := s.View(ctx, func(tx *ReadTx) error {
 		d = Digest{}
-		whole := sha256.New()
+		var names []string
+		var sums []digest.Sum
 		for _, t := range chosen {
-			td, err := tx.digest(t)
+			rows, sum, err := tx.digest(t)
 			if err != nil {
 				return err
 			}
-			d.Tables = append(d.Tables, td)
-			sum, _ := hex.DecodeString(td.Sum)
-			whole.Write(framed(nil, []byte(t.Name)))
-			whole.Write(framed(nil, sum))
+			d.Tables = append(d.Tables, TableDigest{Table: t.Name, Rows: rows, Sum: sum.String()})
+			names, sums = append(names, t.Name), append(sums, sum)
 		}
-		d.Rev, d.Sum = tx.Rev(), hex.EncodeToString(whole.Sum(nil))
+		d.Rev, d.Sum = tx.Rev(), digest.Whole(names, sums).String()
 		return nil
 	})
 	return d, err
 }
 
-func (r *ReadTx) digest(t *driver.Table) (TableDigest, error) {
-	d := TableDigest{Table: t.Name}
-	h := sha256.New()
-	var buf, row []byte
+func (r *ReadTx) digest(t *driver.Table) (rows int64, sum digest.Sum, err error) {
+	var row []byte
 	for stored, err := range r.snap.Scan(r.ctx, driver.Span{Table: t}) {
 		if err != nil {
 			r.failed = err
-			return d, &Error{Op: "digest", Table: t.Name, Cause: err}
+			return 0, sum, &Error{Op: "digest", Table: t.Name, Cause: err}
 		}
 		row = stored.Canonical(row[:0], t)
-		buf = framed(buf[:0], row)
-		h.Write(buf)
-		d.Rows++
+		sum.Add(row)
+		rows++
 	}
-	d.Sum = hex.EncodeToString(h.Sum(nil))
-	return d, nil
-}
-
-func framed(dst, b []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, uint64(len(b))), b...)
+	return rows, sum, nil
 }

@@ -3,16 +3,12 @@ package workload
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"iter"
 	"strings"
 
+	"trihold/internal/digest"
 	"trihold/repo"
-	"trihold/repo/driver"
 )
 
 // A Verdict is what a verification that found nothing wrong has seen.
@@ -83,7 +79,7 @@ func (k *keyed[T]) compare(all iter.Seq2[T, error]) (Verdict, *Mismatch, error) 
 	h := k.history
 	m := &Mismatch{Findings: h.wrong, Count: h.wrongs}
 	def := k.schema.Driver().Tables[0]
-	sum := newDigest()
+	var sum digest.Sum
 	seen := make([]bool, h.next)
 	step := max(h.next/probes, 1)
 	var v Verdict
@@ -115,7 +111,7 @@ func (k *keyed[T]) compare(all iter.Seq2[T, error]) (Verdict, *Mismatch, error) 
 		} else if finding := h.judge(n, stamp); finding != "" {
 			m.add("row %s %s", key, finding)
 		}
-		sum.add(want)
+		sum.Add(want)
 		seen[n] = true
 		if n%step == 0 && len(v.Probes) < probes {
 			v.Probes = append(v.Probes, Probe{n, stamp})
@@ -126,7 +122,7 @@ func (k *keyed[T]) compare(all iter.Seq2[T, error]) (Verdict, *Mismatch, error) 
 			m.add("row %s is lost", k.rows.key(int64(n)))
 		}
 	}
-	v.Digest = sum.of(def)
+	v.Digest = digest.Whole([]string{def.Name}, []digest.Sum{sum}).String()
 	return v, m, nil
 }
 
@@ -149,26 +145,4 @@ func (k *keyed[T]) Check(ctx context.Context, s *repo.Store, p Probe) error {
 		return &Mismatch{Findings: []string{fmt.Sprintf("row %s is not as write %d made it", key, p.Stamp.Write)}, Count: 1}
 	}
 	return nil
-}
-
-// A digest computes, from rows alone, what repo.Digest documents.
-type digest struct{ rows hash.Hash }
-
-func newDigest() digest { return digest{sha256.New()} }
-
-func (d digest) add(row []byte) { writeFramed(d.rows, row) }
-
-// of returns the digest of a schema of one table.
-func (d digest) of(t *driver.Table) string {
-	whole := sha256.New()
-	writeFramed(whole, []byte(t.Name))
-	writeFramed(whole, d.rows.Sum(nil))
-	return hex.EncodeToString(whole.Sum(nil))
-}
-
-func writeFramed(h hash.Hash, b []byte) {
-	var size [8]byte
-	binary.BigEndian.PutUint64(size[:], uint64(len(b)))
-	h.Write(size[:])
-	h.Write(b)
 }

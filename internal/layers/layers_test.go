@@ -16,8 +16,9 @@ const module = "trihold"
 // mayImport says, for each part of the tree, which other parts its packages may
 // import, tests aside. The most specific part that contains a package decides.
 var mayImport = map[string][]string{
-	"cmd":           {"bench", "repo", "repo/driver", "repo/migrate", "inmem", "sqlitebackend", "rqlitebackend", "internal"},
+	"cmd":           {"bench", "repo", "repo/driver", "repo/migrate", "repo/archive", "inmem", "sqlitebackend", "rqlitebackend", "internal"},
 	"bench":         {"repo", "repo/driver", "internal"},
+	"repo/archive":  {"repo", "repo/driver", "internal"},
 	"repo/migrate":  {"repo", "repo/driver", "internal"},
 	"repo/repotest": {"repo", "repo/driver", "internal"},
 	"repo":          {"repo/driver", "internal"},

@@ -1,13 +1,9 @@
 package simulate
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"maps"
-	"slices"
 
+	"trihold/internal/digest"
 	"trihold/internal/verify"
 	"trihold/repo/driver"
 )
@@ -139,19 +135,12 @@ func within(k driver.SpanCheck, live any) bool {
 
 // digest returns the sum of repo.Digest.
 func (m *model) digest() string {
-	whole := sha256.New()
-	for _, t := range m.schema.Tables {
-		h := sha256.New()
-		rows := m.rows[t.ID]
-		for _, key := range slices.Sorted(maps.Keys(rows)) { // comparing keys compares rows
-			h.Write(framed(rows[key].data))
+	names, sums := make([]string, len(m.schema.Tables)), make([]digest.Sum, len(m.schema.Tables))
+	for i, t := range m.schema.Tables {
+		names[i] = t.Name
+		for _, row := range m.rows[t.ID] {
+			sums[i].Add(row.data)
 		}
-		whole.Write(framed([]byte(t.Name)))
-		whole.Write(framed(h.Sum(nil)))
 	}
-	return hex.EncodeToString(whole.Sum(nil))
-}
-
-func framed(b []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(len(b))), b...)
+	return digest.Whole(names, sums).String()
 }
