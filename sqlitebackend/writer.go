@@ -77,7 +77,7 @@ func (w *writer) load() error {
 		return err
 	}
 	w.rev = driver.Rev(rev)
-	w.recent = newRecent(len(w.layout.Schema().Tables), w.rev)
+	w.recent = newRecent(len(w.layout.Schema().Stored()), w.rev)
 	if err := w.loadHistory(); err != nil {
 		return err
 	}

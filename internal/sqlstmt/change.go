@@ -56,20 +56,40 @@ func AppendTouched(dst []byte, writes []driver.Write) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if w.Kind == driver.Delete {
-			dst = append(dst, `["delete","`...)
-		} else {
-			dst = append(dst, `["put","`...)
-		}
-		dst = append(dst, w.Table.Name...)
-		dst = append(dst, `",`...)
 		var err error
-		if dst, err = appendKeyJSON(dst, w.Table, w.Key); err != nil {
+		if dst, err = appendTouch(dst, w.Table, w.Key, w.Kind == driver.Delete); err != nil {
 			return nil, err
 		}
-		dst = append(dst, ']')
 	}
 	return append(dst, ']'), nil
+}
+
+// AppendTouchedKeys is AppendTouched for the keys of a change.
+func AppendTouchedKeys(dst []byte, keys []driver.ChangedKey) ([]byte, error) {
+	dst = append(dst, '[')
+	for i := range keys {
+		k := &keys[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = appendTouch(dst, k.Table, k.Key, k.Deleted); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+func appendTouch(dst []byte, t *driver.Table, key driver.Key, deleted bool) ([]byte, error) {
+	if deleted {
+		dst = append(dst, `["delete","`...)
+	} else {
+		dst = append(dst, `["put","`...)
+	}
+	dst = append(dst, t.Name...)
+	dst = append(dst, `",`...)
+	dst, err := appendKeyJSON(dst, t, key)
+	return append(dst, ']'), err
 }
 
 // ReadChange makes a change of a row of _trihold_changes.
@@ -102,9 +122,9 @@ func (l *Layout) changedKey(entry []json.RawMessage) (driver.ChangedKey, error) 
 	if len(entry) < 2 || json.Unmarshal(entry[0], &kind) != nil || json.Unmarshal(entry[1], &name) != nil {
 		return k, fmt.Errorf("an entry does not begin with a kind and a table")
 	}
-	for _, t := range l.schema.Tables {
-		if t.Name == name {
-			k.Table = t
+	for _, t := range l.tables {
+		if t.def.Name == name {
+			k.Table = t.def
 		}
 	}
 	k.Deleted = kind == "delete"

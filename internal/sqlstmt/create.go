@@ -23,8 +23,13 @@ const (
 	MetaPut = `INSERT INTO "_trihold_meta" ("key", "value") VALUES (?, ?) ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value"`
 )
 
-// conflict is the message of a guard that fails.
-const conflict = "trihold:conflict"
+// Messages of the triggers.
+const (
+	conflict = "trihold:conflict" // a guard that fails
+	moved    = "trihold:moved"    // a commit that meets the fence
+	gap      = "trihold:gap"      // a load whose changes do not continue the store
+	unfenced = "trihold:unfenced" // a load of a store without a fence
+)
 
 // bookkeeping is what every store has. The message of the trigger is a constant:
 // before version 3.47 SQLite could not parse anything else there, and a person
@@ -44,7 +49,22 @@ var bookkeeping = []string{
 BEGIN
   SELECT RAISE(ABORT, '` + conflict + `');
 END`,
+	`CREATE VIEW IF NOT EXISTS "_trihold_load" ("fault") AS SELECT 0 WHERE 0`,
+	`CREATE TRIGGER IF NOT EXISTS "_trihold_load_insert" INSTEAD OF INSERT ON "_trihold_load"
+BEGIN
+  SELECT CASE NEW."fault" WHEN 1 THEN RAISE(ABORT, '` + gap + `') ELSE RAISE(ABORT, '` + unfenced + `') END;
+END`,
 }
+
+// fenceTrigger makes the fence hold whoever records a commit, and from whichever
+// revision on: a store that is being filled may have a fence that is far ahead of
+// its changes. It comes after the insert, so that a commit that is already there
+// fails because of its ID.
+const fenceTrigger = `CREATE TRIGGER IF NOT EXISTS "_trihold_fence" AFTER INSERT ON "_trihold_changes"
+WHEN EXISTS (SELECT 1 FROM "_trihold_state" WHERE "name" = 'fence')
+BEGIN
+  SELECT RAISE(ABORT, '` + moved + `');
+END`
 
 // Create returns the statements that make the tables and indices. Executing
 // them again changes nothing.
@@ -56,7 +76,7 @@ func (l *Layout) Create() []string {
 			all = append(all, t.createIndex(order+1))
 		}
 	}
-	return all
+	return append(all, fenceTrigger)
 }
 
 // create returns the statement that makes the table. A key of one INTEGER column

@@ -28,11 +28,14 @@
 // Tables are rowid tables: rows of a kilobyte would not fit well into the index
 // pages of a WITHOUT ROWID table.
 //
-// Three things are added:
+// These things are added:
 //
 //	_trihold_meta     what the store is: format, schema, identity
+//	_trihold_state    the state of the contract, a table like those of the schema
 //	_trihold_changes  one row per commit: revision, ID, and the keys it touched
 //	_trihold_guard    a view; what is inserted into it fails as a conflict
+//	_trihold_load     a view; what is inserted into it fails as an invalid load
+//	_trihold_fence    a trigger; while there is a fence, it refuses new changes
 //
 // A row of _trihold_changes is at once the revision counter (SQLite assigns the
 // highest revision plus one), the memory of commit IDs (id is unique), and the

@@ -12,6 +12,13 @@ import (
 // argument is a JSON array that holds, for each row, the columns of its key and
 // its revision, null if it must be absent.
 func (t *table) compileGuard() {
+	t.guard = fmt.Sprintf(`INSERT INTO "_trihold_guard" SELECT 1 FROM json_each(?) AS "_trihold_read" LEFT JOIN %s%s ON %s WHERE %s."_rev" IS NOT "_trihold_read"."value" ->> %d`,
+		t.name, t.walks[0].index, t.keyIsRead(), t.name, len(t.def.Key))
+}
+
+// keyIsRead is the condition that a row has the key at the beginning of an element
+// of a JSON array, which is called _trihold_read.
+func (t *table) keyIsRead() string {
 	on := make([]string, len(t.def.Key))
 	for i, name := range t.columns(t.def.Key) {
 		value := fmt.Sprintf(`"_trihold_read"."value" ->> %d`, i)
@@ -20,8 +27,7 @@ func (t *table) compileGuard() {
 		}
 		on[i] = t.name + "." + name + " = " + value
 	}
-	t.guard = fmt.Sprintf(`INSERT INTO "_trihold_guard" SELECT 1 FROM json_each(?) AS "_trihold_read" LEFT JOIN %s%s ON %s WHERE %s."_rev" IS NOT "_trihold_read"."value" ->> %d`,
-		t.name, t.walks[0].index, strings.Join(on, " AND "), t.name, len(on))
+	return strings.Join(on, " AND ")
 }
 
 // Guards appends a guard for each table of which rows were read, and for each

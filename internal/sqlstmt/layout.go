@@ -53,7 +53,7 @@ const maxOrderColumns = 64
 // schema.
 func New(s *driver.Schema, rev RevSource) (*Layout, error) {
 	l := &Layout{schema: s, rev: rev}
-	for _, t := range s.Tables {
+	for _, t := range s.Stored() {
 		if strings.HasPrefix(strings.ToLower(t.Name), "sqlite_") {
 			return nil, fmt.Errorf("table %s: SQLite keeps names that begin with sqlite_ for itself; rename the table: %w", t.Name, driver.ErrInvalid)
 		}
@@ -85,6 +85,9 @@ type table struct {
 	keep                string // empty if the table has no index
 	keepArgs            []int  // their positions among those of put
 	guard               string
+
+	older string                 // the delete of rows that a load has later revisions of; empty if it is not needed
+	load  [len(loadSizes)]string // the upsert of so many rows of a load
 }
 
 func newTable(def *driver.Table, rev RevSource) *table {
@@ -98,6 +101,7 @@ func newTable(def *driver.Table, rev RevSource) *table {
 	t.compileReads()
 	t.compileWrites(rev)
 	t.compileGuard()
+	t.compileLoad()
 	return t
 }
 

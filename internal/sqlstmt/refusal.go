@@ -11,12 +11,20 @@ import (
 var ErrCommitted = errors.New("commit is already there")
 
 // Refusal returns what the message of a failed statement says about the commit:
-// an error of kind ErrConflict; ErrCommitted; or an error of kind ErrExists with
-// the table and, unless it was the primary key, the index. It returns nil if the
-// message is about something else.
+// an error of kind ErrConflict; ErrMoved, which the caller can replace by what
+// the fence itself says; ErrInvalid, of a load; ErrCommitted; or an error of kind
+// ErrExists with the table and, unless it was the primary key, the index. It
+// returns nil if the message is about something else.
 func (l *Layout) Refusal(message string) error {
-	if strings.Contains(message, conflict) {
+	switch {
+	case strings.Contains(message, conflict):
 		return driver.Failed("commit", driver.ErrConflict, nil)
+	case strings.Contains(message, moved):
+		return driver.Failed("commit", driver.ErrMoved, nil)
+	case strings.Contains(message, gap):
+		return driver.Failed("load", driver.ErrInvalid, errors.New("its changes do not begin right after the latest revision of the store"))
+	case strings.Contains(message, unfenced):
+		return driver.Failed("load", driver.ErrInvalid, errors.New("the store has no fence, and the load does not write one"))
 	}
 	_, columns, found := strings.Cut(message, "UNIQUE constraint failed: ")
 	if !found {

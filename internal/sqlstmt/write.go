@@ -2,7 +2,6 @@ package sqlstmt
 
 import (
 	"slices"
-	"strings"
 
 	"trihold/repo/driver"
 )
@@ -10,15 +9,20 @@ import (
 func (t *table) compileWrites(rev RevSource) {
 	columns := t.allColumns()
 	t.insert = "INSERT INTO " + t.name + " (" + list(columns) + ") VALUES (" + marks(len(columns)-1) + ", " + rev.expr() + ")"
+	t.put = t.insert + " ON CONFLICT (" + list(t.columns(t.def.Key)) + ") DO UPDATE SET " + list(t.assignments())
+	t.delete = "DELETE FROM " + t.name + " WHERE " + t.keyEquals()
+	t.compileKeep(rev)
+}
+
+// assignments are those of an upsert that replaces a row.
+func (t *table) assignments() []string {
 	var set []string
-	for i, name := range columns {
+	for i, name := range t.allColumns() {
 		if !slices.Contains(t.def.Key, i) {
 			set = append(set, name+" = excluded."+name)
 		}
 	}
-	t.put = t.insert + " ON CONFLICT (" + list(t.columns(t.def.Key)) + ") DO UPDATE SET " + strings.Join(set, ", ")
-	t.delete = "DELETE FROM " + t.name + " WHERE " + t.keyEquals()
-	t.compileKeep(rev)
+	return set
 }
 
 // compileKeep makes the update of a row whose index columns stay as they are. A
