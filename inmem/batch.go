@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	batchFormat = 1
+	batchFormat = 1 // of ordinary commits
+	loadFormat  = 2 // of one load; see load.go
 	// maxBatch bounds the commits, and maxBatchBytes the bytes, of a batch that
 	// takes in one more commit: enough that syncing is shared by all who wait,
 	// and little enough that nobody waits long.
@@ -33,7 +34,7 @@ type reply struct {
 	err error
 }
 
-// A journal entry is a batch of accepted commits:
+// A journal entry is a load, or a batch of accepted ordinary commits:
 //
 //	format, 1 byte
 //	revision of the first commit, 8 bytes; number of commits, 4 bytes, little endian
@@ -66,17 +67,25 @@ func appendCommit(b []byte, c *driver.Commit) []byte {
 	b = append(b, c.ID[:]...)
 	b = binary.AppendUvarint(b, uint64(len(c.Writes)))
 	for i := range c.Writes {
-		w := &c.Writes[i]
-		b = append(b, byte(w.Kind))
-		b = binary.AppendUvarint(b, uint64(w.Table.ID))
-		b = binary.AppendUvarint(b, uint64(len(w.Key)))
-		b = append(b, w.Key...)
-		if w.Kind != driver.Delete {
-			b = binary.AppendUvarint(b, uint64(len(w.Data)))
-			b = append(b, w.Data...)
-		}
+		b = appendWrite(b, &c.Writes[i], false)
 	}
 	return b
+}
+
+// appendWrite adds a write to an entry, with its revision if it is one of a load.
+func appendWrite(b []byte, w *driver.Write, load bool) []byte {
+	b = append(b, byte(w.Kind))
+	b = binary.AppendUvarint(b, uint64(w.Table.ID))
+	b = binary.AppendUvarint(b, uint64(len(w.Key)))
+	b = append(b, w.Key...)
+	if w.Kind == driver.Delete {
+		return b
+	}
+	if load {
+		b = binary.AppendUvarint(b, uint64(w.Rev))
+	}
+	b = binary.AppendUvarint(b, uint64(len(w.Data)))
+	return append(b, w.Data...)
 }
 
 // A decoder reads an entry or a block of a snapshot front to back. After a
@@ -116,19 +125,28 @@ func (d *decoder) byte() byte {
 // table reads the ID of a table.
 func (d *decoder) table(s *driver.Schema) *driver.Table {
 	id := d.uvarint()
-	if !d.ok || id >= uint64(len(s.Tables)) {
+	switch {
+	case d.ok && id < uint64(len(s.Tables)):
+		return s.Tables[id]
+	case id != uint64(len(s.Tables)):
 		d.ok = false
-		return s.Tables[0]
 	}
-	return s.Tables[id]
+	return s.State
 }
 
-// decodeEntry reads a journal entry's payload and calls visit for each commit.
-// The writes share memory with the payload.
+// decodeEntry reads a journal entry's payload and calls visit for each commit, for
+// a load with revision 0. The writes share memory with the payload.
 func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *driver.Commit) error) error {
 	d := decoder{b: payload, ok: true}
-	if f := d.byte(); d.ok && f != batchFormat {
-		return fmt.Errorf("journal entry of format %d; this program reads %d; use a newer program: %w", f, batchFormat, driver.ErrInvalid)
+	switch f := d.byte(); {
+	case d.ok && f == loadFormat:
+		c := decodeLoad(&d, s)
+		if !d.ok || len(d.b) > 0 {
+			return fmt.Errorf("journal entry of a load is cut short or too long: %w", driver.ErrCorrupt)
+		}
+		return visit(0, c)
+	case d.ok && f != batchFormat:
+		return fmt.Errorf("journal entry of format %d; this program reads up to %d; use a newer program: %w", f, loadFormat, driver.ErrInvalid)
 	}
 	head := d.take(12)
 	if !d.ok {
@@ -157,13 +175,21 @@ func decodeCommit(d *decoder, s *driver.Schema) *driver.Commit {
 		if !d.ok {
 			return c
 		}
-		w := driver.Write{Kind: driver.WriteKind(d.byte()), Table: d.table(s)}
-		w.Key = driver.Key(d.take(d.uvarint()))
-		if w.Kind != driver.Delete {
-			w.Data = d.take(d.uvarint())
-		}
-		d.ok = d.ok && w.Kind >= driver.Insert && w.Kind <= driver.Delete
-		c.Writes = append(c.Writes, w)
+		c.Writes = append(c.Writes, decodeWrite(d, s, false))
 	}
 	return c
+}
+
+// decodeWrite reads a write, with its revision if it is one of a load.
+func decodeWrite(d *decoder, s *driver.Schema, load bool) driver.Write {
+	w := driver.Write{Kind: driver.WriteKind(d.byte()), Table: d.table(s)}
+	w.Key = driver.Key(d.take(d.uvarint()))
+	if w.Kind != driver.Delete {
+		if load {
+			w.Rev = driver.Rev(d.uvarint())
+		}
+		w.Data = d.take(d.uvarint())
+	}
+	d.ok = d.ok && w.Kind >= driver.Insert && w.Kind <= driver.Delete
+	return w
 }

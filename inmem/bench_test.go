@@ -230,7 +230,7 @@ func BenchmarkOpen(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "s")
 	s := openPersons(b, Config{Dir: dir, Class: driver.Process, SnapshotBytes: 1 << 40}, million)
 	st := s.Driver().(*Store)
-	if _, err := writeSnapshot(st.c.FS, snapName(dir, st.published.Load().rev), st.snapshots.id, st.published.Load(), st.recent); err != nil {
+	if _, err := writeSnapshot(st.c.FS, nameOf(st.published.Load()).path(dir), st.snapshots.id, st.published.Load(), st.recent); err != nil {
 		b.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -25,7 +25,10 @@ func (s *Store) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error
 	if size := c.Size(); size > driver.MaxCommit || len(c.Writes) > driver.MaxWrites {
 		return 0, driver.Failed("commit", driver.ErrTooLarge, fmt.Errorf("%d writes of %d bytes, the limits are %d and %d", len(c.Writes), size, driver.MaxWrites, driver.MaxCommit))
 	}
-	p, err := prepare(c)
+	p, err := prepare(s.schema, c)
+	if err == nil && p.load() {
+		err = s.prepareLoad(p)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -98,6 +101,7 @@ type committer struct {
 	batch    *batch
 	accepted int
 	taken    int
+	loaded   bool // the batch is a load, and takes nothing else
 }
 
 // start begins a batch. If a batch of this epoch could not be made durable, the
@@ -110,18 +114,22 @@ func (c *committer) start() {
 		c.epoch++
 	}
 	c.batch = &batch{epoch: c.epoch, entry: startEntry(c.store.buffers.get(), c.work.rev+1)}
-	c.accepted, c.taken = 0, 0
+	c.accepted, c.taken, c.loaded = 0, 0, false
 }
 
 // fits reports whether the batch takes one more commit.
 func (c *committer) fits() bool {
-	return c.taken < maxBatch && int64(len(c.batch.entry)) < min(maxBatchBytes, c.store.c.SegmentBytes/4)
+	return !c.loaded && c.taken < maxBatch && int64(len(c.batch.entry)) < min(maxBatchBytes, c.store.c.SegmentBytes/4)
 }
 
 // add decides about one commit.
 func (c *committer) add(r *request) {
 	if !r.claimed.CompareAndSwap(false, true) {
 		return // withdrawn
+	}
+	if r.load() && c.taken > 0 { // a load is a batch of its own
+		c.finish()
+		c.start()
 	}
 	c.taken++
 	rev, err := c.decide(r)
@@ -132,8 +140,14 @@ func (c *committer) add(r *request) {
 // refusal too, rests on the commits before it, and is given when those are
 // durable.
 func (c *committer) decide(r *request) (driver.Rev, error) {
+	if r.load() {
+		return c.decideLoad(r)
+	}
 	if rev, again := c.store.recent.find(r.commit.ID); again {
 		return rev, nil
+	}
+	if f := c.work.fence; f != nil {
+		return 0, f.Moved("commit")
 	}
 	if err := c.work.validate(r.prepared); err != nil {
 		return 0, err
@@ -151,7 +165,9 @@ func (c *committer) finish() {
 	if c.accepted == 0 {
 		b.entry = b.entry[:0]
 	} else {
-		closeEntry(b.entry, c.accepted)
+		if !c.loaded {
+			closeEntry(b.entry, c.accepted)
+		}
 		b.root = c.work.freeze()
 	}
 	c.store.batches <- b

@@ -19,7 +19,16 @@ type prepared struct {
 	// repeated is set if two rows of the commit have the same values in a unique
 	// index.
 	repeated error
+	// fences is set if the commit writes the fence, and fence is what it writes;
+	// nil if it takes the fence away.
+	fences bool
+	fence  *driver.Fence
+	// entry is the journal entry of a load.
+	entry []byte
 }
+
+// load reports whether the commit is a load.
+func (p *prepared) load() bool { return p.commit.Load != nil }
 
 // A rowKey names a key of an order of a table.
 type rowKey struct {
@@ -38,7 +47,7 @@ type preparedRow struct {
 	unique []driver.Key
 }
 
-func prepare(c *driver.Commit) (*prepared, error) {
+func prepare(s *driver.Schema, c *driver.Commit) (*prepared, error) {
 	p := &prepared{commit: c, rows: make([]preparedRow, len(c.Writes))}
 	for i := range c.Writes {
 		if err := p.rows[i].init(&c.Writes[i]); err != nil {
@@ -46,6 +55,11 @@ func prepare(c *driver.Commit) (*prepared, error) {
 		}
 	}
 	p.findRepeated()
+	var err error
+	p.fence, p.fences, err = s.FenceOf(c.Writes)
+	if err != nil {
+		return nil, &driver.Error{Op: "commit", Table: s.State.Name, Key: driver.FenceRow, Kind: driver.ErrInvalid, Cause: err}
+	}
 	return p, nil
 }
 

@@ -24,7 +24,8 @@ func newRecent() *recent {
 	return &recent{byID: map[driver.CommitID]driver.Rev{}, wake: make(chan struct{})}
 }
 
-// add adds the commit that follows the newest one.
+// add adds the commit that follows the newest one. The first one may have any
+// revision.
 func (r *recent) add(c driver.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,6 +41,22 @@ func (r *recent) add(c driver.Change) {
 	r.byID[c.ID] = c.Rev
 	r.last = c.Rev
 	r.n++
+}
+
+// addAll adds the commits of a load.
+func (r *recent) addAll(changes []driver.Change) {
+	for _, c := range changes {
+		r.add(c)
+	}
+}
+
+// begin says where a store without changes is.
+func (r *recent) begin(rev driver.Rev) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n == 0 {
+		r.last = rev
+	}
 }
 
 // cut forgets the commits after a revision: they did not happen.
@@ -75,7 +92,7 @@ func (r *recent) oldest() driver.Rev {
 func (r *recent) between(after, to driver.Rev, dst []driver.Change) ([]driver.Change, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if after < r.last-driver.Rev(r.n) {
+	if after < to && after < r.last-driver.Rev(r.n) {
 		return nil, false
 	}
 	for rev := after + 1; rev <= to && len(dst) < cap(dst); rev++ {

@@ -18,14 +18,24 @@ func (s *Store) openFiles(ctx context.Context) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !isStore {
+	switch {
+	case !isStore && s.schema == nil:
+		return nil, errNoSchema
+	case !isStore:
 		return s.create()
+	case s.schema == nil:
+		s.schema, err = driver.ParseSchema(m.Schema)
+	default:
+		err = s.schema.MustMatch(m.Schema)
 	}
-	if err := s.schema.MustMatch(m.Schema); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return s.recover(ctx, m)
 }
+
+// errNoSchema is for an empty store that is asked which schema it has.
+var errNoSchema = fmt.Errorf("nothing is stored there yet: %w", driver.ErrInvalid)
 
 func (s *Store) logConfig(id wal.StoreID) wal.Config {
 	return wal.Config{
@@ -120,12 +130,20 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 // replay applies the commits of a journal entry.
 func (s *Store) replay(work *state, payload []byte) error {
 	return decodeEntry(s.schema, payload, func(rev driver.Rev, c *driver.Commit) error {
-		if rev != work.rev+1 {
-			return fmt.Errorf("revision %d follows %d in the log: %w", rev, work.rev, driver.ErrCorrupt)
-		}
-		p, err := prepare(c)
+		p, err := prepare(s.schema, c)
 		if err != nil {
 			return err
+		}
+		if p.load() {
+			if err := work.follows(c.Load); err != nil {
+				return fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
+			}
+			work.applyLoad(p, s.schema.State)
+			s.recent.addAll(c.Load.Changes)
+			return nil
+		}
+		if rev != work.rev+1 {
+			return fmt.Errorf("revision %d follows %d in the log: %w", rev, work.rev, driver.ErrCorrupt)
 		}
 		work.apply(p)
 		s.recent.add(p.changed(rev))
@@ -137,23 +155,23 @@ func (s *Store) replay(work *state, payload []byte) error {
 // empty one: then the log must reach back to its beginning. It also returns what
 // was wrong with the files that it passed over.
 func (s *Store) loadSnapshot() (r *root, damaged, err error) {
-	revs, err := s.listSnapshots()
+	names, err := s.listSnapshots()
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := len(revs) - 1; i >= 0; i-- {
+	for i := len(names) - 1; i >= 0; i-- {
 		s.recent = newRecent()
-		r, size, err := readSnapshot(s.c, revs[i], s.snapshots.id, s.schema, s.recent)
+		r, size, err := readSnapshot(s.c, names[i], s.snapshots.id, s.schema, s.recent)
 		switch {
-		case err == nil && r.rev == revs[i]:
-			s.keep(revs[:i+1], r, size)
+		case err == nil && names[i].fits(r):
+			s.keep(names[:i+1], r, size)
 			return r, damaged, nil
 		case err == nil:
-			err = fmt.Errorf("%s holds revision %d: %w", snapName(s.c.Dir, revs[i]), r.rev, driver.ErrCorrupt)
+			err = fmt.Errorf("%s holds revision %d, entry %d: %w", names[i], r.rev, r.index, driver.ErrCorrupt)
 		case !errors.Is(err, driver.ErrCorrupt):
 			return nil, nil, err
 		}
-		s.c.Logger.Warn("inmem: passing over a damaged snapshot", "dir", s.c.Dir, "rev", revs[i], "err", err)
+		s.c.Logger.Warn("inmem: passing over a damaged snapshot", "dir", s.c.Dir, "snapshot", names[i], "err", err)
 		damaged = errors.Join(damaged, err)
 	}
 	s.recent = newRecent()
@@ -162,11 +180,11 @@ func (s *Store) loadSnapshot() (r *root, damaged, err error) {
 
 // keep takes note of the snapshot files that exist. Of the older ones only the
 // name is known; their log index is that of the newest at most.
-func (s *Store) keep(revs []driver.Rev, newest *root, size int64) {
-	for _, rev := range revs {
-		s.snapshots.kept = append(s.snapshots.kept, written{rev: rev, index: 0})
+func (s *Store) keep(names []snapName, newest *root, size int64) {
+	for _, name := range names {
+		s.snapshots.kept = append(s.snapshots.kept, written{name: name})
 	}
-	last := &s.snapshots.kept[len(revs)-1]
+	last := &s.snapshots.kept[len(names)-1]
 	last.index, last.size = newest.index, size
 	s.snapshots.size = size
 }

@@ -9,13 +9,19 @@ import (
 // A root is one state of the store. A published root is immutable.
 type root struct {
 	rev    driver.Rev
-	index  uint64  // of the journal entry that it includes last
-	tables []table // by Table.ID
+	index  uint64        // of the journal entry that it includes last
+	tables []table       // by Table.ID
+	fence  *driver.Fence // what the fence row of the state says; nil if there is none
+	// loaded is the revision after the last load. A load may change what there is
+	// without raising the revision, so what was read at this one or before may
+	// have been read before the load, whatever the revisions of the tables say.
+	loaded driver.Rev
 }
 
 func newRoot(s *driver.Schema) *root {
-	r := &root{tables: make([]table, len(s.Tables))}
-	for i, def := range s.Tables {
+	stored := s.Stored()
+	r := &root{tables: make([]table, len(stored))}
+	for i, def := range stored {
 		r.tables[i] = newTable(def)
 	}
 	return r
@@ -59,7 +65,25 @@ func (s *state) apply(p *prepared) driver.Rev {
 		t.write(pr.write.Key, next)
 		t.rev = s.rev
 	}
+	s.setFence(p)
 	return s.rev
+}
+
+// setFence does to the fence what a commit does to its row.
+func (s *state) setFence(p *prepared) {
+	if p.fences {
+		s.fence = p.fence
+	}
+}
+
+// findFence sets the fence from its row.
+func (r *root) findFence(s *driver.Schema) error {
+	found := r.tables[s.State.ID].get(driver.StateKey(driver.FenceRow))
+	if found == nil {
+		return nil
+	}
+	r.fence = &driver.Fence{}
+	return s.DecodeState(s.State.Encode(nil, found.value), r.fence)
 }
 
 // touch returns a table to write to, with trees that no root shares.

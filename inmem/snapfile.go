@@ -3,11 +3,8 @@ package inmem
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -16,8 +13,8 @@ import (
 	"trihold/repo/driver"
 )
 
-// A snapshot file holds a root and the commits that are retained for Changes. It
-// is named after its revision, in hex. Numbers are little endian unless they are
+// A snapshot file holds a root and the commits that are retained for Changes; its
+// name is a snapName. Numbers are little endian unless they are
 // uvarints, checksums are CRC-32C.
 //
 //	header, 64 bytes
@@ -43,11 +40,11 @@ import (
 //	        for each: table, uvarint; 1 if deleted, else 0; length, uvarint; key
 //	end:    the number of rows of each table, uvarint
 //
-// Rows come in the order of the tables and of their primary keys. The file ends
-// with the end block.
+// Rows come in the order of the tables, the state last, and of their primary keys.
+// The file ends with the end block. Format 1 had no state.
 const (
 	snapMagic      = "TRIHSNP1"
-	snapFormat     = 1
+	snapFormat     = 2
 	snapHeaderSize = 64
 	snapBlockSize  = 28
 	snapSuffix     = ".snap"
@@ -59,20 +56,6 @@ const (
 	// blockTarget is the size at which a block is closed.
 	blockTarget = 256 << 10
 )
-
-func snapName(dir string, rev driver.Rev) string {
-	return filepath.Join(dir, snapshotDir, fmt.Sprintf("%016x%s", rev, snapSuffix))
-}
-
-// parseSnapName returns the revision in a snapshot file's name.
-func parseSnapName(name string) (driver.Rev, bool) {
-	hex, ok := strings.CutSuffix(name, snapSuffix)
-	if !ok {
-		return 0, false
-	}
-	rev, err := strconv.ParseInt(hex, 16, 64)
-	return driver.Rev(rev), err == nil
-}
 
 // A snapWriter writes a snapshot file block by block.
 type snapWriter struct {
@@ -172,20 +155,26 @@ func (w *snapWriter) changes(to driver.Rev, changes *recent) {
 }
 
 func (w *snapWriter) change(c driver.Change) {
-	w.block = binary.AppendUvarint(w.block, uint64(c.Rev))
-	w.block = append(w.block, c.ID[:]...)
-	w.block = binary.AppendUvarint(w.block, uint64(len(c.Keys)))
+	w.block = appendChange(w.block, c)
+	w.item(blockChanges)
+}
+
+// appendChange adds a change to a block, or to the journal entry of a load.
+func appendChange(b []byte, c driver.Change) []byte {
+	b = binary.AppendUvarint(b, uint64(c.Rev))
+	b = append(b, c.ID[:]...)
+	b = binary.AppendUvarint(b, uint64(len(c.Keys)))
 	for _, k := range c.Keys {
-		w.block = binary.AppendUvarint(w.block, uint64(k.Table.ID))
+		b = binary.AppendUvarint(b, uint64(k.Table.ID))
 		deleted := byte(0)
 		if k.Deleted {
 			deleted = 1
 		}
-		w.block = append(w.block, deleted)
-		w.block = binary.AppendUvarint(w.block, uint64(len(k.Key)))
-		w.block = append(w.block, k.Key...)
+		b = append(b, deleted)
+		b = binary.AppendUvarint(b, uint64(len(k.Key)))
+		b = append(b, k.Key...)
 	}
-	w.item(blockChanges)
+	return b
 }
 
 // item counts an item and closes the block if it is large enough.

@@ -15,6 +15,7 @@ import (
 // A snapReader reads a snapshot file.
 type snapReader struct {
 	schema *driver.Schema
+	format uint32
 	rest   []byte
 	sum    uint32
 	zip    *zstd.Decoder
@@ -32,8 +33,8 @@ type snapBlock struct {
 
 // readSnapshot returns the root in a snapshot file, and fills recent with the
 // changes. Whatever is wrong with the file is ErrCorrupt.
-func readSnapshot(c Config, rev driver.Rev, id wal.StoreID, schema *driver.Schema, changes *recent) (r *root, size int64, err error) {
-	name := snapName(c.Dir, rev)
+func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema, changes *recent) (r *root, size int64, err error) {
+	name := snap.path(c.Dir)
 	content, err := vfs.ReadFile(c.FS, name)
 	if err != nil {
 		return nil, 0, err
@@ -51,6 +52,11 @@ func readSnapshot(c Config, rev driver.Rev, id wal.StoreID, schema *driver.Schem
 		return nil, 0, fmt.Errorf("%s: at offset %d: %w", name, len(content)-len(sr.rest), err)
 	}
 	sr.root.buildIndices()
+	if err := sr.root.findFence(schema); err != nil {
+		return nil, 0, fmt.Errorf("%s: fence: %w", name, err)
+	}
+	sr.root.loaded = sr.root.rev // the rows tell the revisions of the tables only in part
+	changes.begin(sr.root.rev)
 	return sr.root, int64(len(content)), nil
 }
 
@@ -62,6 +68,7 @@ func (sr *snapReader) header(id wal.StoreID) error {
 	if v := binary.LittleEndian.Uint32(b[12:]); v > snapFormat {
 		return fmt.Errorf("snapshot format %d is newer than this program, which reads %d; use a newer program: %w", v, snapFormat, driver.ErrInvalid)
 	}
+	sr.format = binary.LittleEndian.Uint32(b[8:])
 	if wal.StoreID(b[16:32]) != id {
 		return fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
 	}
@@ -148,28 +155,38 @@ func (sr *snapReader) rows(b snapBlock) error {
 
 func (sr *snapReader) changes(b snapBlock) error {
 	for range b.items {
-		c := driver.Change{Rev: driver.Rev(b.payload.uvarint())}
-		copy(c.ID[:], b.payload.take(uint64(len(c.ID))))
-		for range b.payload.uvarint() {
-			k := driver.ChangedKey{Table: b.payload.table(sr.schema), Deleted: b.payload.byte() == 1}
-			k.Key = driver.Key(b.payload.take(b.payload.uvarint()))
-			if !b.payload.ok {
-				return errBlock
-			}
-			c.Keys = append(c.Keys, k)
+		c := b.payload.change(sr.schema)
+		if !b.payload.ok {
+			return errBlock
 		}
 		sr.recent.add(c)
-	}
-	if !b.payload.ok {
-		return errBlock
 	}
 	return nil
 }
 
+// change reads a change.
+func (d *decoder) change(s *driver.Schema) driver.Change {
+	c := driver.Change{Rev: driver.Rev(d.uvarint())}
+	copy(c.ID[:], d.take(uint64(len(c.ID))))
+	for range d.uvarint() {
+		k := driver.ChangedKey{Table: d.table(s), Deleted: d.byte() == 1}
+		k.Key = driver.Key(d.take(d.uvarint()))
+		if !d.ok {
+			break
+		}
+		c.Keys = append(c.Keys, k)
+	}
+	return c
+}
+
 func (sr *snapReader) end(b snapBlock) error {
-	for i := range sr.root.tables {
-		if n := b.payload.uvarint(); !b.payload.ok || n != uint64(sr.root.tables[i].len()) {
-			return fmt.Errorf("table %s has %d rows, %d were written: %w", sr.root.tables[i].def.Name, sr.root.tables[i].len(), n, driver.ErrCorrupt)
+	tables := sr.root.tables
+	if sr.format == 1 {
+		tables = tables[:len(sr.schema.Tables)]
+	}
+	for i := range tables {
+		if n := b.payload.uvarint(); !b.payload.ok || n != uint64(tables[i].len()) {
+			return fmt.Errorf("table %s has %d rows, %d were written: %w", tables[i].def.Name, tables[i].len(), n, driver.ErrCorrupt)
 		}
 	}
 	if len(sr.rest) > 0 {

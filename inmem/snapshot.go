@@ -16,11 +16,15 @@ type snapshot struct {
 var _ driver.Snapshot = (*snapshot)(nil)
 
 // Begin implements driver.Store. Every mode gets the latest root.
-func (s *Store) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
+func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, error) {
 	if err := s.usable(ctx, "begin"); err != nil {
 		return nil, err
 	}
-	return &snapshot{store: s, root: s.published.Load()}, nil
+	r := s.published.Load()
+	if r.fence != nil && r.fence.Closed && !m.Closed {
+		return nil, r.fence.Moved("begin")
+	}
+	return &snapshot{store: s, root: r}, nil
 }
 
 // Rev implements driver.Snapshot.

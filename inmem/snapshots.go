@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,7 +30,7 @@ type snapshots struct {
 
 // written is a snapshot file, or why there is none.
 type written struct {
-	rev   driver.Rev
+	name  snapName
 	index uint64
 	size  int64
 	err   error
@@ -45,8 +46,9 @@ func (s *Store) considerSnapshot(r *root, logged int) {
 	}
 	sn.writing, sn.logged = true, 0
 	sn.running.Go(func() {
-		size, err := writeSnapshot(s.c.FS, snapName(s.c.Dir, r.rev), sn.id, r, s.recent)
-		sn.done <- written{r.rev, r.index, size, err}
+		name := nameOf(r)
+		size, err := writeSnapshot(s.c.FS, name.path(s.c.Dir), sn.id, r, s.recent)
+		sn.done <- written{name, r.index, size, err}
 	})
 }
 
@@ -57,14 +59,14 @@ func (s *Store) finishSnapshot(w written) {
 	if w.err != nil {
 		// Nothing is lost: the log goes on, and the next one is tried after as
 		// many bytes again.
-		s.c.Logger.Warn("inmem: no snapshot could be written", "dir", s.c.Dir, "rev", w.rev, "err", w.err)
+		s.c.Logger.Warn("inmem: no snapshot could be written", "dir", s.c.Dir, "snapshot", w.name, "err", w.err)
 		return
 	}
 	sn.size = w.size
 	sn.kept = append(sn.kept, w)
 	var err error
 	for len(sn.kept) > keptSnapshots {
-		err = errors.Join(err, s.c.FS.Remove(snapName(s.c.Dir, sn.kept[0].rev)))
+		err = errors.Join(err, s.c.FS.Remove(sn.kept[0].name.path(s.c.Dir)))
 		sn.kept = sn.kept[1:]
 	}
 	if len(sn.kept) == keptSnapshots {
@@ -73,12 +75,12 @@ func (s *Store) finishSnapshot(w written) {
 	if err != nil { // it will be tried again after the next snapshot
 		s.c.Logger.Warn("inmem: old snapshots or log could not be removed", "dir", s.c.Dir, "err", err)
 	}
-	s.c.Logger.Debug("inmem: snapshot written", "dir", s.c.Dir, "rev", w.rev, "bytes", w.size)
+	s.c.Logger.Debug("inmem: snapshot written", "dir", s.c.Dir, "snapshot", w.name, "bytes", w.size)
 }
 
-// listSnapshots returns the revisions of the snapshot files of a directory,
+// listSnapshots returns the names of the snapshot files of a directory,
 // oldest first, and removes what an interrupted write left behind.
-func (s *Store) listSnapshots() ([]driver.Rev, error) {
+func (s *Store) listSnapshots() ([]snapName, error) {
 	dir := filepath.Join(s.c.Dir, snapshotDir)
 	names, err := s.c.FS.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,15 +89,16 @@ func (s *Store) listSnapshots() ([]driver.Rev, error) {
 	if err != nil {
 		return nil, err
 	}
-	var revs []driver.Rev
-	for _, name := range names { // sorted: the names are numbers of equal length
+	var snaps []snapName
+	for _, name := range names {
 		if strings.HasSuffix(name, ".tmp") {
 			if err := s.c.FS.Remove(filepath.Join(dir, name)); err != nil {
 				return nil, err
 			}
-		} else if rev, ok := parseSnapName(name); ok {
-			revs = append(revs, rev)
+		} else if snap, ok := parseSnapName(name); ok {
+			snaps = append(snaps, snap)
 		}
 	}
-	return revs, nil
+	slices.SortFunc(snaps, snapName.compare)
+	return snaps, nil
 }

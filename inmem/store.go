@@ -24,7 +24,7 @@ const (
 type Store struct {
 	c      Config
 	lock   io.Closer      // nil for class memory
-	schema *driver.Schema // set by Prepare
+	schema *driver.Schema // set by Prepare, or by what it finds
 
 	published atomic.Pointer[root]
 	recent    *recent
@@ -113,11 +113,17 @@ func opening(dir string, err error) error {
 // Prepare implements driver.Store.
 func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	s.schema = schema
-	r := newRoot(schema)
+	var r *root
 	var err error
-	if s.c.Class == driver.Memory {
-		s.journal = &noJournal{}
-	} else if r, err = s.openFiles(ctx); err != nil {
+	switch {
+	case s.c.Class != driver.Memory:
+		r, err = s.openFiles(ctx)
+	case schema == nil:
+		err = errNoSchema
+	default:
+		s.journal, r = &noJournal{}, newRoot(schema)
+	}
+	if err != nil {
 		return opening(s.c.Dir, err)
 	}
 	s.published.Store(r)
@@ -148,14 +154,17 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 		Backend: Scheme,
 		Class:   s.c.Class,
 		Rev:     s.published.Load().rev,
-		Oldest:  s.recent.oldest(),
+		Free:    -1,
+		Schema:  s.schema,
 	}
+	st.Oldest = min(s.recent.oldest(), st.Rev) // the first load into an empty store may be under way
 	if s.c.Class == driver.Memory {
 		return st, nil
 	}
-	var err error
+	var err, errFree error
 	st.Disk, err = s.c.FS.Usage(s.c.Dir)
-	return st, err
+	st.Free, errFree = s.c.FS.Free(s.c.Dir)
+	return st, errors.Join(err, errFree)
 }
 
 // Close implements driver.Store.

@@ -17,14 +17,15 @@ func (s *state) validate(p *prepared) error {
 }
 
 // check looks at what the transaction read. Whatever has not been written since
-// its snapshot is as it was.
+// its snapshot is as it was, unless it was loaded.
 func (s *state) check(c *driver.Commit) error {
-	if c.Read == s.rev {
+	known := c.Load == nil && c.Read > s.loaded // revisions tell what is as it was
+	if known && c.Read == s.rev {
 		return nil
 	}
 	for _, k := range c.Checks.Rows {
 		t := &s.tables[k.Table.ID]
-		if t.rev <= c.Read {
+		if known && t.rev <= c.Read {
 			continue
 		}
 		var rev driver.Rev
@@ -37,7 +38,7 @@ func (s *state) check(c *driver.Commit) error {
 	}
 	for _, k := range c.Checks.Spans {
 		t := &s.tables[k.Table.ID]
-		if t.rev <= c.Read {
+		if known && t.rev <= c.Read {
 			continue
 		}
 		if !t.holds(k) {

@@ -384,3 +384,19 @@ func (d *Disk) Usage(dir string) (int64, error) {
 	}
 	return n.size(), nil
 }
+
+// noLimit is the free space of a disk without a capacity.
+const noLimit = 1 << 50
+
+// Free implements vfs.FS.
+func (d *Disk) Free(dir string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.find("free", dir); err != nil {
+		return 0, err
+	}
+	if d.capacity == 0 {
+		return noLimit, nil
+	}
+	return max(0, d.capacity-d.used), nil
+}

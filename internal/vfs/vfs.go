@@ -40,6 +40,9 @@ type FS interface {
 	Lock(name, what string) (io.Closer, error)
 	// Usage returns how many bytes a directory takes up on the disk.
 	Usage(dir string) (int64, error)
+	// Free returns how many more bytes this user can write to the disk of a
+	// directory.
+	Free(dir string) (int64, error)
 }
 
 // A File is an open file. Methods other than Close may be called concurrently.
@@ -134,6 +137,15 @@ func (OS) Usage(dir string) (bytes int64, err error) {
 		return nil
 	})
 	return bytes, err
+}
+
+// Free implements FS.
+func (OS) Free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("look for free space in %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
 }
 
 func ignoreMissing(err error) error {
