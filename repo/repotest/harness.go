@@ -35,6 +35,8 @@ type group struct {
 	// reopened: the cases share a store that was filled, closed and opened
 	// again, instead of one whose tables are emptied for each.
 	reopened bool
+	// own: each case has a store of its own, which is empty.
+	own bool
 }
 
 // A testCase is one sentence of the contract, and how to find out whether it is
@@ -66,6 +68,7 @@ func groups() []group {
 		{name: "stale", cases: staleCases},
 		{name: "context", cases: contextCases},
 		{name: "histories", cases: historyCases},
+		{name: "moving", cases: slices.Concat(fenceCases, loadCases, copyCases), own: true},
 		{name: "reopen", cases: reopenCases, reopened: true},
 		{name: "close", cases: closeCases},
 	}
@@ -74,8 +77,9 @@ func groups() []group {
 // Conformance runs the suite. Every backend calls it from a test called
 // TestConformance, so that one -run shows the same list for each.
 //
-// The cases share one store, each begins with all tables empty, and each ends
-// with [Verify]. They run one after another: a case may count revisions.
+// The cases share one store, but for those that move one: they would spoil it.
+// Each begins with all tables empty, and each ends with [Verify]. They run one
+// after another: a case may count revisions.
 func Conformance(t *testing.T, h Harness) {
 	shared := openFixture(t, h, caseTimeout)
 	except := maps.Clone(h.Except)
@@ -95,7 +99,11 @@ func Conformance(t *testing.T, h Harness) {
 					case h.Volatile != "" && (g.reopened || c.reopens):
 						t.Skipf("not applicable: %s", h.Volatile)
 					}
-					f.run(t, c)
+					if g.own {
+						openFixture(t, h, caseTimeout).run(t, c)
+					} else {
+						f.run(t, c)
+					}
 				})
 			}
 		})

@@ -195,9 +195,15 @@ func (t *T) reopened(dir string, fn func(t *T)) {
 // dump returns every order of every table, a line for each row.
 func dump(t *T) map[string][]string {
 	t.Helper()
+	return dumpOf(t, Schema.Driver())
+}
+
+// dumpOf is dump of a store that was prepared with another schema.
+func dumpOf(t *T, schema *driver.Schema) map[string][]string {
+	t.Helper()
 	all := map[string][]string{}
 	t.snapshot(func(s driver.Snapshot) error {
-		for _, def := range Schema.Driver().Tables {
+		for _, def := range schema.Tables {
 			for order := range len(def.Indices) + 1 {
 				found, err := gather(s.Scan(t.ctx, driver.Span{Table: def, Order: order}))
 				if err != nil {
