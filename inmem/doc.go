@@ -16,6 +16,10 @@
 // Then it publishes the batch's root, and only then are the commits acknowledged.
 // While one batch is being synced the next one fills.
 //
+// A load (see driver.Load) takes the same way, as a batch of its own. A fence is
+// part of the root: the committer refuses what comes behind it, and Begin what a
+// closed one forbids.
+//
 // A snapshot file holds all rows of a root. It is written in the background from
 // the published root; commits go on meanwhile. Recovery is the newest good
 // snapshot file and the log behind it.
