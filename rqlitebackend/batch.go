@@ -103,7 +103,7 @@ func takeTogether(waiting []*pending) (taken, rest []*pending) {
 		if b.full(p) {
 			return b.commits, append(rest, waiting[i:]...)
 		}
-		if p.doomed = p.doomed || b.meets(p.commit); p.doomed {
+		if p.doomed = p.doomed || b.meets(p.commit); p.doomed || p.lonely {
 			rest = append(rest, p)
 			continue
 		}
@@ -120,6 +120,8 @@ func takeApart(waiting []*pending, all bool) (taken, rest []*pending) {
 		switch {
 		case len(taken) == maxApart || len(taken) > 0 && bytes+p.size > maxBatchBytes:
 			return taken, append(rest, waiting[i:]...)
+		case p.lonely:
+			rest = append(rest, p)
 		case all || p.doomed:
 			taken = append(taken, p)
 			bytes += p.size

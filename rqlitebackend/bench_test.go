@@ -339,3 +339,45 @@ func BenchmarkLarge(b *testing.B) {
 	}
 	latency(b, 7, &load{name: "raw", do: raw}, &load{name: "commit", do: commit})
 }
+
+// BenchmarkLoad loads 5,000 rows at once, alone and along with the 5,000 commits
+// that wrote them.
+func BenchmarkLoad(b *testing.B) {
+	const rows = 5000
+	x := newBench(b)
+	fence, err := thingSchema.Driver().PutState(driver.FenceRow, driver.Fence{By: "bench"}, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rev, err := x.store.Commit(b.Context(), &driver.Commit{Writes: []driver.Write{fence}, Load: &driver.Load{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	next := func(grow driver.Rev) *driver.Commit {
+		c := &driver.Commit{Load: &driver.Load{}}
+		for range rows {
+			rev += grow
+			w := thingWrite(driver.Put, fmt.Sprintf("new-%d", x.next.Add(1)))
+			w.Rev = rev
+			c.Writes = append(c.Writes, w)
+			if grow > 0 {
+				c.Load.Changes = append(c.Load.Changes, driver.Change{Rev: rev, ID: newID(), Keys: []driver.ChangedKey{{Table: w.Table, Key: w.Key}}})
+			}
+		}
+		return c
+	}
+	loads := []*load{
+		{name: "fill", do: func(ctx context.Context) error {
+			_, err := x.store.Commit(ctx, next(0))
+			return err
+		}},
+		{name: "follow", do: func(ctx context.Context) error {
+			_, err := x.store.Commit(ctx, next(1))
+			return err
+		}},
+	}
+	latency(b, 11, loads...)
+	for _, l := range loads {
+		b.ReportMetric(rows/median(l.took).Seconds(), l.name+"-rows/s")
+	}
+}

@@ -3,6 +3,7 @@ package rqlitebackend
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"trihold/repo/driver"
@@ -12,6 +13,7 @@ import (
 type pending struct {
 	commit   *driver.Commit
 	size     int          // about as many bytes as its arguments have
+	lonely   bool         // it travels in a request of its own
 	deadline time.Time    // of its caller; zero is none
 	outcome  chan outcome // of one element, so that sending never blocks
 
@@ -23,6 +25,14 @@ type pending struct {
 type outcome struct {
 	rev driver.Rev
 	err error
+}
+
+// writesState reports whether a commit writes the state of the store. If that puts
+// up a fence, whoever is behind it in the same transaction would already have been
+// let through.
+func (s *Store) writesState(c *driver.Commit) bool {
+	state := s.layout.Schema().State
+	return slices.ContainsFunc(c.Writes, func(w driver.Write) bool { return w.Table == state })
 }
 
 // Commit implements driver.Store.
@@ -42,7 +52,10 @@ func (s *Store) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error
 		return 0, driver.Failed("commit", driver.ErrTooLarge, fmt.Errorf("%d bytes, the limit is %d", size, driver.MaxCommit))
 	}
 	size += 64 * (len(c.Writes) + len(c.Checks.Rows) + len(c.Checks.Spans))
-	p := &pending{commit: c, size: size, outcome: make(chan outcome, 1)}
+	if c.Load != nil {
+		return s.load(ctx, c)
+	}
+	p := &pending{commit: c, size: size, lonely: s.writesState(c), outcome: make(chan outcome, 1)}
 	p.deadline, _ = ctx.Deadline()
 	o := s.commits.commit(ctx, p)
 	return o.rev, o.err

@@ -94,6 +94,8 @@ func (q *commits) take() (batch []*pending, apart bool) {
 		p.doomed = p.doomed || q.recent.overtaken(p.commit)
 	}
 	switch n := min(len(q.waiting), maxTogether); {
+	case q.waiting[0].lonely:
+		batch, q.waiting = q.waiting[:1:1], q.waiting[1:]
 	case n > 1 && q.refusals*float64(n) > 0.3:
 		batch, q.waiting = takeApart(q.waiting, true)
 		apart = true

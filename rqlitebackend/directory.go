@@ -200,16 +200,25 @@ const (
 )
 
 // mustHaveFree returns an error if the disk has less than so many bytes free.
-func (d *directory) mustHaveFree(bytes uint64) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(d.path, &st); err != nil {
-		return fmt.Errorf("look for free space in %s: %w", d.path, err)
+func (d *directory) mustHaveFree(bytes int64) error {
+	free, err := d.free()
+	if err != nil {
+		return err
 	}
-	if free := st.Bavail * uint64(st.Bsize); free < bytes {
+	if free < bytes {
 		return driver.Failed("run rqlited", driver.ErrUnavailable, fmt.Errorf(
 			"the disk of %s is full: %d bytes are free, and rqlite needs %d to execute its log; make space", d.path, free, bytes))
 	}
 	return nil
+}
+
+// free returns the bytes that are free on the disk.
+func (d *directory) free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.path, &st); err != nil {
+		return -1, fmt.Errorf("look for free space in %s: %w", d.path, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }

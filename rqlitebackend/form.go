@@ -204,8 +204,11 @@ func (f *former) flush() {
 }
 
 var (
-	nextRevision = appendStatement(nil, encoded{sql: `BEGIN;INSERT INTO "_trihold_changes" ("id", "touched") VALUES (x'', '');ROLLBACK`})
-	rollback     = []byte(`,"ROLLBACK"`)
+	// The fence is taken away for it: else the insert would fail, and leave the
+	// transaction open for the next element.
+	nextRevision = appendStatement(nil, encoded{sql: `BEGIN;DELETE FROM "_trihold_state" WHERE "name"='` + driver.FenceRow +
+		`';INSERT INTO "_trihold_changes" ("id", "touched") VALUES (x'', '');ROLLBACK`})
+	rollback = []byte(`,"ROLLBACK"`)
 )
 
 // formApart returns the request. Its results are that of nextRevision and then,

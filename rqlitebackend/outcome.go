@@ -21,10 +21,13 @@ func (q *commits) execute(ctx context.Context, apart bool, batch ...*pending) []
 			return all(batch, err)
 		}
 	}
+	var outcomes []outcome
 	if apart {
-		return q.apart(ctx, batch, false)
+		outcomes = q.apart(ctx, batch, false)
+	} else {
+		outcomes = q.together(ctx, batch)
 	}
-	return q.together(ctx, batch)
+	return q.atFence(ctx, batch, outcomes)
 }
 
 // together sends a batch as one transaction.
@@ -184,48 +187,83 @@ func (q *commits) verdict(ctx context.Context, p *pending, message string, resen
 		q.nameKey(ctx, p, exists)
 	}
 	if resent {
-		return q.fence(ctx, p, err)
+		return q.settle(ctx, p, err)
 	}
 	return outcome{err: err}
 }
 
 // landed returns the outcome of a commit whose ID is there already.
 func (q *commits) landed(ctx context.Context, p *pending) outcome {
-	const find = `SELECT "rev", "touched" = '` + fenceMark + `' FROM "_trihold_changes" WHERE "id" = ?`
-	rows, err := q.store.query(ctx, sqlstmt.Stmt{SQL: find, Args: []driver.Value{p.commit.ID[:]}}, columnInt, columnInt)
-	if err != nil || len(rows) != 1 {
+	recorded, err := q.recorded(ctx, p)
+	o, found := recorded[p.commit.ID]
+	if err != nil || !found {
 		return outcome{err: driver.Failed("commit", driver.ErrUncertain, errors.Join(errors.New("it was accepted, and its revision could not be read"), err))}
 	}
-	if fenced, _ := rows[0][1].(int64); fenced == 1 && len(p.commit.Writes) > 0 {
-		return outcome{err: driver.Failed("commit", driver.ErrConflict, errors.New("it was refused before"))}
-	}
-	return outcome{rev: revOf(rows)}
+	return o
 }
 
-// fenceMark is what a fence has touched: nothing.
-const fenceMark = "[]"
-
-// fence makes a refusal final. An earlier attempt of the commit may still be on
-// its way, and might succeed when it arrives, if what refused this one has gone by
-// then. So the commit's ID is taken by an empty commit. If that fails, the earlier
-// attempt has arrived.
-func (q *commits) fence(ctx context.Context, p *pending, refusal error) outcome {
-	empty := &driver.Commit{ID: p.commit.ID}
-	st, err := q.store.layout.Change(empty, 0)
-	if err == nil {
-		var body []byte
-		if body, err = appendBody(nil, []sqlstmt.Stmt{st}); err == nil {
-			var results []result
-			if results, _, err = q.submit(ctx, executeAtomic, body); err == nil && len(results) == 1 && results[0].err == "" {
-				return outcome{err: refusal}
+// recorded returns the outcomes of those commits whose IDs are there already.
+func (q *commits) recorded(ctx context.Context, batch ...*pending) (map[driver.CommitID]outcome, error) {
+	find := sqlstmt.Stmt{SQL: `SELECT "rev", "touched" = '` + refusedMark + `', "id" FROM "_trihold_changes" WHERE "id" IN ` + marks(len(batch))}
+	for _, p := range batch {
+		find.Args = append(find.Args, p.commit.ID[:])
+	}
+	rows, err := q.store.query(ctx, find, columnInt, columnInt, columnBlob)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := map[driver.CommitID]outcome{}
+	for i, row := range rows {
+		id, _ := row[2].([]byte)
+		for _, p := range batch {
+			if string(p.commit.ID[:]) != string(id) {
+				continue
 			}
+			o := outcome{rev: revOf(rows[i:])}
+			if row[1] == int64(1) && len(p.commit.Writes) > 0 {
+				o = outcome{err: driver.Failed("commit", driver.ErrConflict, errors.New("it was refused before"))}
+			}
+			outcomes[p.commit.ID] = o
 		}
 	}
+	return outcomes, nil
+}
+
+// refusedMark is what a commit has touched that only takes an ID: nothing. One that
+// writes the state alone has touched the state.
+const refusedMark = "[]"
+
+// settle makes a refusal final. An earlier attempt of the commit may still be on
+// its way, and might succeed when it arrives, if what refused this one has gone by
+// then. So the commit's ID is taken by an empty commit. If that fails, the earlier
+// attempt has arrived, or there is a fence, at which it will fail, too.
+func (q *commits) settle(ctx context.Context, p *pending, refusal error) outcome {
+	st, err := q.store.layout.Change(&driver.Commit{ID: p.commit.ID}, 0)
 	if err != nil {
 		return outcome{err: uncertainIf(true, err)}
 	}
+	body, err := appendBody(nil, []sqlstmt.Stmt{st})
+	if err != nil {
+		return outcome{err: uncertainIf(true, err)}
+	}
+	results, _, err := q.submit(ctx, executeAtomic, body)
+	switch {
+	case err != nil:
+		return outcome{err: uncertainIf(true, err)}
+	case len(results) == 1 && results[0].err == "":
+		return outcome{err: refusal}
+	}
+	if len(results) == 1 && errors.Is(q.store.layout.Refusal(results[0].err), driver.ErrMoved) {
+		recorded, err := q.recorded(ctx, p)
+		if err != nil {
+			return outcome{err: uncertainIf(true, err)}
+		}
+		if _, found := recorded[p.commit.ID]; !found {
+			return outcome{err: refusal}
+		}
+	}
 	o := q.landed(ctx, p)
-	if errors.Is(o.err, driver.ErrConflict) { // the fence itself had been sent twice
+	if errors.Is(o.err, driver.ErrConflict) { // the empty commit itself had been sent twice
 		o.err = refusal
 	}
 	return o

@@ -249,7 +249,7 @@ func TestARefusalIsFinalAlthoughAnEarlierAttemptMayStillArrive(t *testing.T) {
 	mustCommit(t, s, accountWrite(driver.Insert, "a", "a@x"))
 	late := pend(nil, accountWrite(driver.Insert, "a", "a@x"))
 	refusal := driver.Failed("commit", driver.ErrExists, nil)
-	if o := s.commits.fence(t.Context(), late, refusal); !errors.Is(o.err, driver.ErrExists) {
+	if o := s.commits.settle(t.Context(), late, refusal); !errors.Is(o.err, driver.ErrExists) {
 		t.Fatalf("got %v, want the refusal", o.err)
 	}
 	mustCommit(t, s, accountWrite(driver.Delete, "a", "")) // what refused it is gone
@@ -268,14 +268,14 @@ func TestARefusalIsFinalAlthoughAnEarlierAttemptMayStillArrive(t *testing.T) {
 	}
 }
 
-func TestAFenceFindsThatTheEarlierAttemptHasArrived(t *testing.T) {
+func TestARefusalFindsThatTheEarlierAttemptHasArrived(t *testing.T) {
 	s := openBank(t)
 	p := pend(nil, accountWrite(driver.Insert, "a", "a@x"))
 	rev, err := s.Commit(t.Context(), p.commit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := s.commits.fence(t.Context(), p, driver.Failed("commit", driver.ErrConflict, nil))
+	o := s.commits.settle(t.Context(), p, driver.Failed("commit", driver.ErrConflict, nil))
 	if o.err != nil || o.rev != rev {
 		t.Errorf("got revision %d (%v), want %d", o.rev, o.err, rev)
 	}

@@ -21,10 +21,16 @@ const (
 	maxReadsPerRequest = 128
 )
 
-// latestRev reads the revision of the state.
-const latestRev = `SELECT coalesce(max("rev"), 0) FROM "_trihold_changes"`
+const (
+	// latestRev reads the revision of the state.
+	latestRev = `SELECT coalesce(max("rev"), 0) FROM "_trihold_changes"`
+	// closedBy is the fence that has closed the store, NULL if none has.
+	closedBy = `(SELECT "value" FROM "_trihold_state" WHERE "name" = '` + driver.FenceRow + `' AND "value" ->> 'closed')`
+	// standing is what every read is told of the store along with its rows.
+	standing = "(" + latestRev + ")," + closedBy
+)
 
-var revStatement = sqlstmt.Stmt{SQL: latestRev}
+var standingColumns = []driver.Column{columnInt, columnText}
 
 // A read is a statement and what it selects.
 type read struct {
@@ -35,6 +41,7 @@ type read struct {
 	key   driver.Key
 
 	rev  driver.Rev
+	shut string // the fence, if it has closed the store
 	rows [][]driver.Value
 	err  error
 	done chan struct{} // closed when the fields above are set; nil if nobody waits
@@ -49,41 +56,40 @@ type reads struct {
 
 	// Of each table, set by prepare.
 	columns [][]driver.Column // of its rows, _rev last
-	single  []string          // reads one row, with the revision of the state in front
+	single  []string          // reads one row, with what standing tells in front
 
 	mu       sync.Mutex
 	waiting  []*read // guarded by mu
 	requests int     // guarded by mu; under way
 }
 
-// prepare compiles what depends on the schema.
-func (r *reads) prepare(s *driver.Schema) {
+// prepare compiles what depends on the tables.
+func (r *reads) prepare(tables []*driver.Table) {
 	r.columns, r.single = nil, nil
-	for _, t := range s.Tables {
+	for _, t := range tables {
 		r.columns = append(r.columns, append(slices.Clone(t.Columns), columnInt))
 		r.single = append(r.single, singleText(t))
 	}
 }
 
 // singleText returns the statement that reads a row of a table by its key, with
-// the revision of the state in its first column: one statement is cheaper than
-// two, this form of it hardly dearer than the plain one, and it gives the revision
-// even if there is no row.
+// what standing tells in its first columns: one statement is cheaper than two, this
+// form of it hardly dearer than the plain one, and it answers even if there is no
+// row, and no commit.
 func singleText(t *driver.Table) string {
 	table := quote(t.Name) + "."
 	var b strings.Builder
-	b.WriteString("SELECT _c.rev,")
+	b.WriteString("SELECT " + standing + ",")
 	for _, c := range t.Columns {
 		b.WriteString(table + quote(c.Name) + ",")
 	}
-	b.WriteString(table + `"_rev" FROM "_trihold_changes" _c LEFT JOIN ` + quote(t.Name) + " ON ")
+	b.WriteString(table + `"_rev" FROM (SELECT 1) LEFT JOIN ` + quote(t.Name) + " ON ")
 	for i, name := range quoted(t, t.Key) {
 		if i > 0 {
 			b.WriteString(" AND ")
 		}
 		b.WriteString(table + name + "=?")
 	}
-	b.WriteString(" ORDER BY _c.rev DESC LIMIT 1")
 	return b.String()
 }
 
@@ -147,25 +153,37 @@ func (r *reads) alone(ctx context.Context, route route, rd *read) {
 	}
 	results, err := r.send(ctx, route,
 		[]sqlstmt.Stmt{{SQL: r.single[rd.table.ID], Args: rd.Args}},
-		[][]driver.Column{append([]driver.Column{columnInt}, rd.columns...)})
+		[][]driver.Column{append(slices.Clone(standingColumns), rd.columns...)})
 	if err == nil {
-		err = judgeRead(results[0].failed())
+		err = rd.stand(&results[0])
 	}
-	if rd.err = err; err != nil || len(results[0].rows) == 0 { // no commit was ever made
+	if rd.err = err; err != nil {
 		return
 	}
 	row := results[0].rows[0]
-	rd.rev = revOf(results[0].rows)
 	if row[len(row)-1] != nil { // else _rev is NULL: there is no row
-		rd.rows = [][]driver.Value{row[1:]}
+		rd.rows = [][]driver.Value{row[len(standingColumns):]}
 	}
+}
+
+// stand notes what the first columns of a result tell of the store.
+func (rd *read) stand(r *result) error {
+	if err := judgeRead(r.failed()); err != nil {
+		return err
+	}
+	if len(r.rows) != 1 {
+		return driver.Failed("read", driver.ErrCorrupt, fmt.Errorf("%d rows for one", len(r.rows)))
+	}
+	rd.rev = revOf(r.rows)
+	rd.shut, _ = r.rows[0][1].(string)
+	return nil
 }
 
 // together executes reads in one request, on one state. The rows that are read
 // from one table by their keys are read by one statement.
 func (r *reads) together(ctx context.Context, route route, batch ...*read) {
-	ask := []sqlstmt.Stmt{revStatement}
-	columns := [][]driver.Column{{columnInt}}
+	ask := []sqlstmt.Stmt{{SQL: "SELECT " + standing}}
+	columns := [][]driver.Column{standingColumns}
 	var tables []*rowsByKey
 	for _, rd := range batch {
 		if rd.table != nil {
@@ -178,8 +196,9 @@ func (r *reads) together(ctx context.Context, route route, batch ...*read) {
 		ask, columns = append(ask, t.statement()), append(columns, r.columns[t.table.ID])
 	}
 	results, err := r.send(ctx, route, ask, columns)
+	var common read
 	if err == nil {
-		err = judgeRead(results[0].failed())
+		err = common.stand(&results[0])
 	}
 	if err != nil {
 		for _, rd := range batch {
@@ -187,10 +206,9 @@ func (r *reads) together(ctx context.Context, route route, batch ...*read) {
 		}
 		return
 	}
-	rev := revOf(results[0].rows)
 	results = results[1:]
 	for _, rd := range batch {
-		rd.rev = rev
+		rd.rev, rd.shut = common.rev, common.shut
 		if rd.table == nil {
 			rd.rows, rd.err = results[0].rows, judgeRead(results[0].failed())
 			results = results[1:]

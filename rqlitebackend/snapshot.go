@@ -89,6 +89,17 @@ const smallRead = 16
 
 // fetch executes a read of about so many rows, on a state that the mode allows.
 func (s *snapshot) fetch(ctx context.Context, rd *read, rows int) error {
+	if err := s.ask(ctx, rd, rows); err != nil {
+		return err
+	}
+	if rd.shut != "" && !s.mode.Closed {
+		return movedBy("read", rd.shut)
+	}
+	return nil
+}
+
+// ask executes a read, on a store that may be closed.
+func (s *snapshot) ask(ctx context.Context, rd *read, rows int) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	if err := s.usable(ctx, "status"); err != nil {
 		return driver.Status{}, err
 	}
-	st := driver.Status{Backend: Scheme, Class: s.c.Class}
+	st := driver.Status{Backend: Scheme, Class: s.c.Class, Free: -1, Schema: s.layout.Schema()}
 	oldest, latest, err := s.changesRange(ctx)
 	if err != nil {
 		return st, err
@@ -155,6 +155,9 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 		st.PIDs = s.node.pids()
 		if host, ok := s.client.peers.now(); ok {
 			st.Addresses = []string{host}
+		}
+		if st.Free, err = s.dir.free(); err != nil {
+			return st, err
 		}
 		st.Disk, err = s.dir.size()
 	}
