@@ -214,7 +214,7 @@ func rowsOf(t testing.TB, s *Store, def *driver.Table) []driver.Row {
 }
 
 // The writer decides most checks from memory. It must decide as the model does,
-// also when memory has forgotten, and whatever revision the reader has seen.
+// with fences and loads among the commits, also when memory has forgotten, and whatever revision the reader has seen.
 func TestBatchesDecideAsTheModelDoesOneByOne(t *testing.T) {
 	dir := t.TempDir()
 	n := 0
@@ -249,6 +249,9 @@ func TestBatchesDecideAsTheModelDoesOneByOne(t *testing.T) {
 					c.ID = driver.CommitID{rapid.ByteRange(0, id-1).Draw(t, "id")}
 				}
 				c.Writes = drawWrites(t)
+				if rapid.IntRange(0, 4).Draw(t, "moves") == 0 {
+					drawMove(t, model, &c, id)
+				}
 				batch = append(batch, &c)
 				id++
 			}
@@ -263,8 +266,46 @@ func TestBatchesDecideAsTheModelDoesOneByOne(t *testing.T) {
 	})
 }
 
+// drawMove makes a commit one that writes the fence, or a load. id tells it from
+// all others.
+func drawMove(t *rapid.T, model *repotest.Model, c *driver.Commit, id byte) {
+	st, err := model.Status(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := max(st.Rev, 1)
+	fence, err := st.Schema.PutState(driver.FenceRow, driver.Fence{By: "m1"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "ordinary") == 0 {
+		c.Writes = append(c.Writes, fence)
+		return
+	}
+	if rapid.Bool().Draw(t, "unchecked") {
+		c.Checks = driver.Checks{}
+	}
+	c.Load = &driver.Load{}
+	for i := range c.Writes {
+		if c.Writes[i].Kind != driver.Delete {
+			c.Writes[i].Rev = driver.Rev(rapid.Int64Range(1, int64(rev)).Draw(t, "row's revision"))
+		}
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "changes") {
+		next := st.Rev + 1 + driver.Rev(i)
+		c.Load.Changes = append(c.Load.Changes, driver.Change{Rev: next, ID: driver.CommitID{id, 0xFF, byte(i)}})
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "fence") {
+	case 0:
+		fence.Rev = rev
+		c.Writes = append(c.Writes, fence)
+	case 1, 2:
+		c.Writes = append(c.Writes, st.Schema.DeleteState(driver.FenceRow))
+	}
+}
+
 func sameKind(a, b error) bool {
-	for _, kind := range []error{driver.ErrConflict, driver.ErrExists} {
+	for _, kind := range []error{driver.ErrConflict, driver.ErrExists, driver.ErrMoved, driver.ErrInvalid} {
 		if errors.Is(a, kind) != errors.Is(b, kind) {
 			return false
 		}

@@ -31,8 +31,22 @@ var recordTexts = func() (texts [len(recordSizes)]string) {
 	return texts
 }()
 
-// recordChanges writes the rows of _trihold_changes.
+// recordChanges writes the rows of _trihold_changes. If there is a fence, the last
+// of the commits has just put it up.
 func (w *writer) recordChanges(accepted []*request) error {
+	if w.fence == nil {
+		return w.recordRows(accepted)
+	}
+	if err := w.session.exec(sqlstmt.FenceLift); err != nil {
+		return fmt.Errorf("record commits: %w", err)
+	}
+	if err := w.recordRows(accepted); err != nil {
+		return err
+	}
+	return w.session.exec(sqlstmt.FenceLower)
+}
+
+func (w *writer) recordRows(accepted []*request) error {
 	for i, n := range recordSizes {
 		for len(accepted) >= n {
 			args := make([]driver.Value, 0, 3*n)

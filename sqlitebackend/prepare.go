@@ -31,11 +31,9 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	if s.closed() {
 		return errClosed
 	}
-	layout, err := sqlstmt.New(schema, sqlstmt.Bound)
-	if err != nil {
+	if err := s.adopt(schema); err != nil {
 		return err
 	}
-	s.layout = layout
 	fresh, err := s.inspect(ctx, s.config.Path)
 	if err != nil {
 		return err
@@ -52,6 +50,13 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 			return err
 		}
 	}
+	if s.layout == nil {
+		err := fmt.Errorf("%s: nothing is stored there yet: %w", s.config.Path, driver.ErrInvalid)
+		if s.replica != nil {
+			err = errors.Join(err, s.replica.close())
+		}
+		return err
+	}
 	if err := s.open(ctx); err != nil {
 		if fresh {
 			s.report("remove what was begun", removeDatabase(s.config.Path))
@@ -64,8 +69,18 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	return nil
 }
 
+// adopt makes a schema the one of the store; nil is the one that inspect finds.
+func (s *Store) adopt(schema *driver.Schema) (err error) {
+	s.layout = nil
+	if schema != nil {
+		s.layout, err = sqlstmt.New(schema, sqlstmt.Bound)
+	}
+	return err
+}
+
 // inspect looks at a database file without changing it. It reports whether there
-// is nothing in it yet.
+// is nothing in it yet. If the store has no schema so far, it gets that of the
+// file.
 func (s *Store) inspect(ctx context.Context, path string) (fresh bool, err error) {
 	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return true, nil
@@ -96,7 +111,14 @@ func (s *Store) inspect(ctx context.Context, path string) (fresh bool, err error
 	if err := db.GetContext(ctx, &stored, sqlstmt.MetaGet, sqlstmt.MetaSchema); err != nil {
 		return false, failed("read schema of "+path, err)
 	}
-	return false, s.layout.Schema().MustMatch(stored)
+	if s.layout != nil {
+		return false, s.layout.Schema().MustMatch(stored)
+	}
+	schema, err := driver.ParseSchema(stored)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return false, s.adopt(schema)
 }
 
 // peek opens a database file so that nothing is changed or left beside it.
@@ -165,15 +187,13 @@ func (s *Store) create(ctx context.Context) error {
 		return notOurs(s.config.Path, err)
 	}
 	defer tx.Rollback()
-	for _, text := range s.layout.Create() {
-		if _, err := tx.ExecContext(ctx, text); err != nil {
-			return failed("create tables", err)
-		}
+	if err := s.createTables(ctx, tx); err != nil {
+		return err
 	}
 	var store string
 	err = tx.GetContext(ctx, &store, sqlstmt.MetaGet, sqlstmt.MetaStore)
-	if err == nil {
-		return nil // it was made before
+	if err == nil { // it was made before, maybe without some of the tables
+		return failed("create tables", tx.Commit())
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return failed("create tables", err)
@@ -188,6 +208,16 @@ func (s *Store) create(ctx context.Context) error {
 		}
 	}
 	return failed("create tables", tx.Commit())
+}
+
+// createTables makes the tables that are missing.
+func (s *Store) createTables(ctx context.Context, tx *sqlx.Tx) error {
+	for _, text := range s.layout.Create() {
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return failed("create tables", err)
+		}
+	}
+	return nil
 }
 
 // writerDSN names the connection that writes. The writer checkpoints by itself:

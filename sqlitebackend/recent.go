@@ -14,6 +14,8 @@ type recent struct {
 	log   []written
 	first int
 	limit int // of the writes that are remembered
+	// floor is the least that since may be; see distrust.
+	floor driver.Rev
 	// tables holds the revision that last wrote to each table, by ID.
 	tables []driver.Rev
 }
@@ -45,6 +47,7 @@ func newRecent(tables int, rev driver.Rev) *recent {
 
 // reset forgets everything up to rev.
 func (c *recent) reset(rev driver.Rev) {
+	rev = max(rev, c.floor)
 	c.since = rev
 	c.rows = make(map[rowRef]lastWrite)
 	c.log, c.first = nil, 0
@@ -52,6 +55,16 @@ func (c *recent) reset(rev driver.Rev) {
 		c.tables[i] = rev
 	}
 }
+
+// distrust forgets everything, and lets no check pass unseen that was read before
+// rev: rows may have changed without a commit.
+func (c *recent) distrust(rev driver.Rev) {
+	c.floor = rev
+	c.reset(rev)
+}
+
+// reaches reports whether every write since rev was read is remembered.
+func (c *recent) reaches(rev driver.Rev) bool { return rev >= c.since }
 
 // add remembers the writes of a commit.
 func (c *recent) add(writes []driver.Write, rev driver.Rev) {
@@ -88,7 +101,7 @@ func (c *recent) rowHolds(read driver.Rev, check *driver.RowCheck) (holds, known
 		}
 		return is == check.Rev, true
 	}
-	if read < c.since || check.Rev > read {
+	if !c.reaches(read) || check.Rev > read {
 		return false, false
 	}
 	return true, true // it has not been written since it was read
@@ -103,7 +116,7 @@ func (c *recent) spanHolds(read driver.Rev, check *driver.SpanCheck) bool {
 	if c.tables[check.Table.ID] <= read {
 		return true
 	}
-	if read < c.since || check.Order != 0 {
+	if !c.reaches(read) || check.Order != 0 {
 		return false
 	}
 	lo, hi := check.Span().Range()

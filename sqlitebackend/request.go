@@ -16,6 +16,9 @@ type request struct {
 	keeps      []sqlstmt.Stmt // for each of them, what to try first; or empty
 	touched    string
 	size       int
+	// fences: it writes the fence, which is then the one here, or none.
+	fences bool
+	fence  *driver.Fence
 	// fragile: a statement may be refused after others have been executed.
 	fragile bool
 
@@ -41,6 +44,13 @@ func newRequest(l *sqlstmt.Layout, c *driver.Commit) (*request, error) {
 		return nil, err
 	}
 	var err error
+	if r.fence, r.fences, err = l.Schema().FenceOf(c.Writes); err != nil {
+		return nil, driver.Failed("commit", driver.ErrInvalid, err)
+	}
+	if c.Load != nil {
+		r.statements, err = l.Load(nil, c)
+		return r, err
+	}
 	if r.statements, err = l.Writes(make([]sqlstmt.Stmt, 0, len(c.Writes)), c.Writes, 0); err != nil {
 		return nil, driver.Failed("commit", driver.ErrInvalid, err)
 	}
@@ -79,6 +89,9 @@ func (r *request) checkLimits() error {
 	}
 	if n := len(r.commit.Writes); n > driver.MaxWrites {
 		return tooLarge("%d writes, the limit is %d", n, driver.MaxWrites)
+	}
+	if load := r.commit.Load; load != nil && len(load.Changes) > driver.MaxWrites {
+		return tooLarge("%d changes, the limit is %d", len(load.Changes), driver.MaxWrites)
 	}
 	if r.size > driver.MaxCommit {
 		return tooLarge("%d bytes, the limit is %d", r.size, driver.MaxCommit)

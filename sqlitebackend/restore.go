@@ -45,7 +45,7 @@ func (s *Store) restore(ctx context.Context, fresh bool) error {
 	if _, err := s.inspect(ctx, aside); err != nil {
 		return fmt.Errorf("replica %s: %w", s.config.Replica, err)
 	}
-	if err := skipRevisions(ctx, aside); err != nil {
+	if err := s.skipRevisions(ctx, aside); err != nil {
 		return fmt.Errorf("replica %s: %w", s.config.Replica, err)
 	}
 	// What is left of the lost database does not belong to the restored one.
@@ -105,20 +105,42 @@ func latestRev(ctx context.Context, path string) (rev driver.Rev, err error) {
 	return rev, failed("read revision of "+path, db.GetContext(ctx, &rev, revText))
 }
 
-// skipRevisions makes the revision jump, by a commit that touches nothing.
-func skipRevisions(ctx context.Context, path string) error {
+// skipRevisions makes the revision jump, by a commit that touches nothing. A fence
+// stays where it was last: at the latest revision.
+func (s *Store) skipRevisions(ctx context.Context, path string) error {
 	db, err := sqlx.Open(scheme, dsn(path, "mode=rw"))
 	if err != nil {
 		return failed("open", err)
 	}
-	var rev int64
-	err = db.GetContext(ctx, &rev, revText)
-	if err == nil {
-		id := make([]byte, len(driver.CommitID{}))
-		_, _ = rand.Read(id) // it never returns an error
-		_, err = db.ExecContext(ctx, sqlstmt.ChangeInsert(1), rev+restoreGap, id, "[]")
-	}
+	err = s.jump(ctx, db)
 	return failed("skip revisions", errors.Join(err, db.Close()))
+}
+
+func (s *Store) jump(ctx context.Context, db *sqlx.DB) error {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := s.createTables(ctx, tx); err != nil { // it may be of a time before there was a state
+		return err
+	}
+	var rev int64
+	if err := tx.GetContext(ctx, &rev, revText); err != nil {
+		return err
+	}
+	id := make([]byte, len(driver.CommitID{}))
+	_, _ = rand.Read(id) // it never returns an error
+	if _, err := tx.ExecContext(ctx, sqlstmt.FenceLift); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, sqlstmt.ChangeInsert(1), rev+restoreGap, id, "[]"); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, sqlstmt.FenceLower); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // removeDatabase removes a database file and what SQLite keeps beside it.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sys/unix"
 
 	"trihold/internal/lockfile"
 	"trihold/internal/sqlstmt"
@@ -35,6 +37,7 @@ type Store struct {
 	replica *replica // nil if there is none
 
 	visible visible
+	fence   atomic.Pointer[driver.Fence] // nil if there is none; set by the writer
 
 	closing   chan struct{} // closed by Close
 	closeOnce sync.Once
@@ -52,12 +55,15 @@ func newStore(c Config, lock *lockfile.Lock) *Store {
 }
 
 // Begin returns a snapshot. Every Mode gets the latest state.
-func (s *Store) Begin(ctx context.Context, _ driver.Mode) (driver.Snapshot, error) {
+func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, error) {
 	if s.closed() {
 		return nil, errClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if f := s.fence.Load(); f != nil && f.Closed && !m.Closed {
+		return nil, f.Moved("begin")
 	}
 	return &snapshot{store: s}, nil
 }
@@ -83,7 +89,7 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 		return driver.Status{}, err
 	}
 	rev, _ := s.visible.load()
-	st := driver.Status{Backend: scheme, Class: s.config.Class, Rev: rev, Oldest: driver.Rev(s.writer.oldest.Load())}
+	st := driver.Status{Backend: scheme, Class: s.config.Class, Rev: rev, Oldest: driver.Rev(s.writer.oldest.Load()), Free: -1, Schema: s.layout.Schema()}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if info, err := os.Stat(s.config.Path + suffix); err == nil {
 			st.Disk += info.Size()
@@ -91,6 +97,10 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	}
 	if s.replica != nil {
 		st.Disk += s.replica.localSize()
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(s.config.Path, &disk); err == nil {
+		st.Free = int64(disk.Bavail) * int64(disk.Bsize)
 	}
 	return st, nil
 }

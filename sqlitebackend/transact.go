@@ -24,7 +24,7 @@ const (
 // The IDs are looked up beforehand only if the caller expects to find one;
 // otherwise the unique index over them finds it, and the transaction fails.
 func (w *writer) transact(requests []*request, lookUp bool) error {
-	before := w.rev
+	before, fence := w.rev, w.fence
 	if err := w.session.exec(beginWrite); err != nil {
 		return err
 	}
@@ -32,12 +32,15 @@ func (w *writer) transact(requests []*request, lookUp bool) error {
 	for _, r := range requests {
 		done, err := w.apply(r, accepted, lookUp)
 		if err != nil {
-			return w.abandon(before, err)
+			return w.abandon(before, fence, err)
 		}
 		if done {
 			w.rev++
 			r.rev = w.rev
 			w.recent.add(r.commit.Writes, r.rev)
+			if r.fences {
+				w.fence = r.fence
+			}
 			accepted = append(accepted, r)
 		}
 	}
@@ -45,11 +48,11 @@ func (w *writer) transact(requests []*request, lookUp bool) error {
 		return w.session.exec(rollback)
 	}
 	if err := w.recordChanges(accepted); err != nil {
-		return w.abandon(before, err)
+		return w.abandon(before, fence, err)
 	}
 	w.visible.begin()
 	if err := w.session.exec(commitText); err != nil {
-		return w.abandon(before, &commitError{err})
+		return w.abandon(before, fence, &commitError{err})
 	}
 	w.committed = true
 	w.unseen += len(accepted) // of change rows
@@ -66,9 +69,9 @@ type commitError struct{ error }
 func (e *commitError) Unwrap() error { return e.error }
 
 // abandon rolls back after a failure. SQLite may have done so by itself.
-func (w *writer) abandon(to driver.Rev, err error) error {
+func (w *writer) abandon(to driver.Rev, fence *driver.Fence, err error) error {
 	_ = w.session.exec(rollback)
-	w.rev = to
+	w.rev, w.fence = to, fence
 	w.recent.reset(to)
 	return err
 }
@@ -77,10 +80,14 @@ func (w *writer) abandon(to driver.Rev, err error) error {
 // is accepted. An error is one that the request is not to blame for.
 func (w *writer) apply(r *request, accepted []*request, lookUp bool) (done bool, err error) {
 	r.rev, r.err = 0, nil
-	if lookUp {
+	if lookUp || w.fence != nil {
 		if found, err := w.lookUp(r, accepted); found || err != nil {
 			return false, err
 		}
+	}
+	if w.fence != nil {
+		r.err = w.fence.Moved("commit")
+		return false, nil
 	}
 	holds, err := w.holds(r.commit)
 	if err != nil {
@@ -183,7 +190,7 @@ func (w *writer) lookUp(r *request, accepted []*request) (found bool, err error)
 
 // holds reports whether the checks of a commit hold.
 func (w *writer) holds(c *driver.Commit) (bool, error) {
-	if c.Read == w.rev {
+	if c.Read == w.rev && w.recent.reaches(c.Read) {
 		return true, nil
 	}
 	for i := range c.Checks.Rows {
@@ -238,8 +245,7 @@ func (w *writer) spanHolds(check *driver.SpanCheck) (bool, error) {
 // separately executes the requests of a batch that has failed, each in its own
 // transaction, so that the one that is to blame fails alone. A COMMIT that failed
 // is not tried again.
-func (w *writer) separately(err error) {
-	requests := w.batch
+func (w *writer) separately(requests []*request, err error) {
 	if !w.retryable(err) {
 		w.failAll(requests, err)
 		return

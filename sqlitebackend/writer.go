@@ -2,9 +2,11 @@ package sqlitebackend
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +44,8 @@ type writer struct {
 	oldest atomic.Int64 // Changes can resume from this revision on
 
 	// Owned by the goroutine.
-	rev     driver.Rev // the latest commit, durable or not
+	rev     driver.Rev    // the latest commit, durable or not
+	fence   *driver.Fence // as of that; nil if there is none
 	recent  *recent
 	history history
 	batch   []*request
@@ -64,25 +67,48 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 		store: s, layout: s.layout, session: session, visible: &s.visible, replica: s.replica,
 		queue: make(chan *request, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := w.load(); err != nil {
+	if err := w.begin(); err != nil {
 		return nil, errors.Join(failed("open", err), session.close())
 	}
 	return w, nil
 }
 
-// load reads where the store stands.
-func (w *writer) load() error {
+// begin reads where the store stands.
+func (w *writer) begin() error {
 	rev, err := w.session.number(revText)
 	if err != nil {
 		return err
 	}
 	w.rev = driver.Rev(rev)
+	if w.fence, err = w.readFence(); err != nil {
+		return err
+	}
 	w.recent = newRecent(len(w.layout.Schema().Stored()), w.rev)
 	if err := w.loadHistory(); err != nil {
 		return err
 	}
-	w.visible.set(w.rev)
+	w.show()
 	return nil
+}
+
+// readFence reads the fence of the store.
+func (w *writer) readFence() (*driver.Fence, error) {
+	values, found, err := w.session.row(sqlstmt.Stmt{SQL: sqlstmt.FenceGet})
+	if err != nil || !found {
+		return nil, err
+	}
+	text, _ := values[0].(string)
+	f := &driver.Fence{}
+	if err := json.Unmarshal([]byte(text), f); err != nil {
+		return nil, fmt.Errorf("read the fence: %w: %w", driver.ErrCorrupt, err)
+	}
+	return f, nil
+}
+
+// show lets others see where the store stands.
+func (w *writer) show() {
+	w.store.fence.Store(w.fence)
+	w.visible.set(w.rev)
 }
 
 // submit queues a request and waits for its outcome.
@@ -201,15 +227,42 @@ func (w *writer) commitBatch() {
 			r.err = err
 		}
 	} else {
-		if err := w.transact(w.batch, false); err != nil {
-			w.separately(err)
+		for rest := w.batch; len(rest) > 0; {
+			n := together(rest)
+			w.decide(rest[:n])
+			rest = rest[n:]
 		}
 		w.awaitReplica()
-		w.visible.set(w.rev)
+		w.show()
 	}
 	for i, r := range w.batch {
 		w.batch[i] = nil
 		r.finish()
+	}
+}
+
+// together returns how many of the first requests may share a transaction. A load
+// has one for itself.
+func together(requests []*request) int {
+	n := slices.IndexFunc(requests, func(r *request) bool { return r.commit.Load != nil })
+	if n < 0 {
+		return len(requests)
+	}
+	return max(n, 1)
+}
+
+// decide sets the outcome of requests that share a transaction.
+func (w *writer) decide(requests []*request) {
+	if err := w.refusing(); err != nil { // because of those before them
+		for _, r := range requests {
+			r.err = err
+		}
+		return
+	}
+	if requests[0].commit.Load != nil {
+		w.load(requests[0])
+	} else if err := w.transact(requests, false); err != nil {
+		w.separately(requests, err)
 	}
 }
 
