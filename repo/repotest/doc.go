@@ -44,6 +44,7 @@
 //	errors, stale, context        how things end
 //	histories                     random ones against the model, concurrent ones
 //	                              against linearisability
+//	moving                        fences, loads, and stores without a schema
 //	reopen, close                 what is there after a restart, and after the end
 //
 // Most cases go through package repo, because that is what users meet. Where the

@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"trihold/repo"
@@ -226,11 +227,14 @@ var loadCases = []testCase{
 			_, err := t.load([]driver.Change{loaded(10, "a", "b")}, fenceAt(10), at(10, Item{ID: "a"}), at(10, Item{ID: "b"}))
 			t.ok(err)
 			const n = 25
+			ctx, cancel := context.WithCancel(t.ctx) // ended early if the loads fail
+			defer cancel()
 			t.parallel(3, func(i int) error {
 				switch i {
 				case 0:
 					for rev := driver.Rev(11); rev <= 10+n; rev++ {
 						if _, err := t.load([]driver.Change{loaded(rev, "a", "b")}, fenceAt(rev), at(rev, Item{ID: "a", Order: int64(rev)}), at(rev, Item{ID: "b", Order: int64(rev)})); err != nil {
+							cancel()
 							return err
 						}
 					}
@@ -242,7 +246,7 @@ var loadCases = []testCase{
 					}
 				case 2:
 					want := driver.Rev(10)
-					for c, err := range t.driver.Changes(t.ctx, 10) {
+					for c, err := range t.driver.Changes(ctx, 10) {
 						if want++; err != nil || c.Rev != want || len(c.Keys) != 2 {
 							return fmt.Errorf("got revision %d with %d keys and error %w, want revision %d", c.Rev, len(c.Keys), err, want)
 						}

@@ -1,6 +1,7 @@
 package repotest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -232,18 +233,24 @@ func (t *T) commitAroundFence(callers int) (last driver.Rev, accepted map[*drive
 	accepted = map[*driver.Commit]driver.Rev{}
 	var mu sync.Mutex
 	warm := newBarrier(int64(callers) + 1) // everybody has committed once
-	t.parallel(callers+1, func(i int) error {
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	t.parallel(callers+1, func(i int) (err error) {
+		defer func() {
+			if err != nil {
+				cancel() // the others would go on
+			}
+		}()
 		if i == callers {
-			if err := warm.meet(t.ctx); err != nil {
+			if err := warm.meet(ctx); err != nil {
 				return err
 			}
-			var err error
-			last, err = t.driver.Commit(t.ctx, &driver.Commit{ID: newID(), Writes: []driver.Write{putState(driver.FenceRow, driver.Fence{By: "m"}, 0)}})
+			last, err = t.driver.Commit(ctx, &driver.Commit{ID: newID(), Writes: []driver.Write{putState(driver.FenceRow, driver.Fence{By: "m"}, 0)}})
 			return err
 		}
 		for n := 0; ; n++ {
 			c := &driver.Commit{ID: newID(), Writes: []driver.Write{writeOf(driver.Put, itemTable, &Item{ID: fmt.Sprint(i), Order: int64(n)})}}
-			rev, err := t.driver.Commit(t.ctx, c)
+			rev, err := t.driver.Commit(ctx, c)
 			if errors.Is(err, driver.ErrMoved) {
 				return nil
 			}
@@ -254,7 +261,7 @@ func (t *T) commitAroundFence(callers int) (last driver.Rev, accepted map[*drive
 			accepted[c] = rev
 			mu.Unlock()
 			if n == 0 {
-				if err := warm.meet(t.ctx); err != nil {
+				if err := warm.meet(ctx); err != nil {
 					return err
 				}
 			}

@@ -214,7 +214,7 @@ func TestConformanceNoticesEveryFault(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = f.Value.Set(old) })
 	}
-	for _, fc := range faultCases {
+	for _, fc := range slices.Concat(faultCases, movingFaults) {
 		t.Run(fc.name, func(t *testing.T) {
 			for _, name := range fc.noticed {
 				r := runFaulty(t, fc.fault, name)
@@ -233,7 +233,7 @@ func TestConformanceNoticesEveryFault(t *testing.T) {
 // notice.
 func TestCasesPassWithoutAFault(t *testing.T) {
 	names := map[string]bool{}
-	for _, fc := range faultCases {
+	for _, fc := range slices.Concat(faultCases, movingFaults) {
 		for _, name := range fc.noticed {
 			names[name] = true
 		}
