@@ -84,8 +84,18 @@ func (u *URL) String() string {
 		}
 		b.WriteString(strings.Join(u.Hosts, ","))
 	}
-	b.WriteString(u.Path)
+	b.WriteString(withoutUser(u.Path))
 	return b.String()
+}
+
+// withoutUser removes user and password from a path that is itself a URL.
+func withoutUser(path string) string {
+	begin := strings.Index(path, "//")
+	end := strings.LastIndexByte(path, '@')
+	if begin < 0 || end < begin {
+		return path
+	}
+	return path[:begin+2] + path[end+1:]
 }
 
 // Params are the parameters of a URL. Each is asked for once; Err then reports
@@ -107,6 +117,20 @@ func (p *Params) String(name, def string) string {
 		p.errs = append(p.errs, fmt.Errorf("parameter %s is given %d times", name, len(v)))
 	}
 	return v[0]
+}
+
+// Rest returns the parameters that nobody has asked for yet, as the query of
+// another URL, and takes them as asked for: for a store that is opened by way of
+// another one.
+func (p *Params) Rest() string {
+	rest := url.Values{}
+	for name, v := range p.values {
+		if !slices.Contains(p.asked, name) {
+			rest[name] = v
+		}
+	}
+	p.asked = append(p.asked, slices.Sorted(maps.Keys(rest))...)
+	return rest.Encode()
 }
 
 // Int returns the parameter as an integer.

@@ -1,0 +1,398 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"trihold/repo/driver"
+)
+
+// Options of a migration. The zero value is the default.
+type Options struct {
+	// RowsPerSecond bounds what is copied; zero is no bound.
+	RowsPerSecond int `json:"rows_per_second,omitempty"`
+	// MaxP99 is the time that 99 of 100 of the program's own commits should not
+	// exceed: copying rests while they do. Zero is no bound.
+	MaxP99 time.Duration `json:"max_p99,omitempty"`
+	// AcceptClass allows a target whose durability class is lower than the source's.
+	AcceptClass bool `json:"accept_class,omitempty"`
+	// MaxPause is how long writes may wait at a cutover before it is undone; zero is
+	// a second.
+	MaxPause time.Duration `json:"max_pause,omitempty"`
+	// Repair makes a verification write the rows that differ once more.
+	Repair bool `json:"repair,omitempty"`
+}
+
+const (
+	// freshAge and freshWrites are how old a verification may be at a cutover, in
+	// time and in commits since, each of which has been compared on its own.
+	freshAge    = 15 * time.Minute
+	freshWrites = 5_000_000
+	// maxLag is how many commits may wait to be applied when a cutover begins.
+	maxLag = 1000
+)
+
+// A Migration runs in one goroutine, and is asked and told things by others.
+type Migration struct {
+	logger *slog.Logger
+	load   func() (p99 time.Duration, waiting int64) // of the program's commits
+	show   func(*side)                               // see mover.cut
+	total  int64                                     // rows to copy, if it is known
+
+	ask  chan request
+	stop context.CancelFunc
+	done chan struct{}
+
+	mu      sync.Mutex
+	status  Status  // guarded by mu
+	options Options // guarded by mu
+
+	rateRows int64     // copied when the rate was last looked at; guarded by mu
+	rateAt   time.Time // when that was; guarded by mu
+}
+
+// A request is something to be done between two steps.
+type request struct {
+	do    func(ctx context.Context, m *mover) error
+	reply chan error
+}
+
+// begin starts a migration that has not begun, or goes on with one that has. The
+// records of both sides have been read, and which is live is known.
+func (g *Migration) begin(ctx context.Context, live, follower *side) {
+	ctx, g.stop = context.WithCancel(ctx)
+	g.ask, g.done = make(chan request), make(chan struct{})
+	rec := live.record
+	g.status = Status{ID: rec.ID, Source: rec.Source, Target: rec.Target, Started: rec.Started, Total: g.total}
+	m := newMover(ctx, live, follower)
+	g.observe(m, nil)
+	go func() {
+		defer close(g.done)
+		g.run(ctx, m)
+		m.close()
+	}()
+}
+
+// run does step after step until the context ends or the migration is over.
+func (g *Migration) run(ctx context.Context, m *mover) {
+	pause := time.Millisecond
+	for ctx.Err() == nil && !m.follower.record.Phase.Over() {
+		select {
+		case r := <-g.ask:
+			err := r.do(ctx, m)
+			g.observe(m, nil)
+			r.reply <- err
+			continue
+		default:
+		}
+		err := g.step(ctx, m)
+		if err == nil {
+			pause = time.Millisecond
+			g.observe(m, nil)
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		g.observe(m, err)
+		if !passing(err) {
+			g.logger.Error("the migration has stopped", "migration", g.status.ID, "err", err)
+			g.serveStopped(ctx, err)
+			return
+		}
+		if sleep(ctx, pause) {
+			pause = min(2*pause, time.Second)
+			if err := m.rewind(ctx); err != nil {
+				g.observe(m, err)
+			}
+		}
+	}
+}
+
+// serveStopped answers everybody that the migration has stopped.
+func (g *Migration) serveStopped(ctx context.Context, why error) {
+	for {
+		select {
+		case r := <-g.ask:
+			r.reply <- fmt.Errorf("the migration has stopped: %w", why)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// step copies or follows a little.
+func (g *Migration) step(ctx context.Context, m *mover) error {
+	g.mu.Lock()
+	o, paused := g.options, g.status.Paused
+	g.mu.Unlock()
+	if m.follower.record.Phase == Copying && !paused {
+		start := time.Now()
+		n, err := m.copySome(ctx)
+		g.yield(ctx, m, o, n, time.Since(start))
+		return err
+	}
+	n, err := m.tailSome(ctx)
+	if err == nil && n == 0 {
+		g.idle(ctx, m)
+	}
+	return err
+}
+
+// yield rests after a chunk as the options say.
+func (g *Migration) yield(ctx context.Context, m *mover, o Options, rows int, took time.Duration) {
+	rest := time.Duration(0)
+	if o.RowsPerSecond > 0 {
+		rest = time.Duration(float64(rows)/float64(o.RowsPerSecond)*float64(time.Second)) - took
+	}
+	if p99, _ := g.load(); o.MaxP99 > 0 && p99 > o.MaxP99 {
+		rest = max(rest, 2*took)
+		m.chunkRows = max(minChunk, m.chunkRows/2)
+	}
+	if rest > 0 {
+		sleep(ctx, rest)
+	}
+}
+
+// idle waits for a commit, or for somebody to ask for something.
+func (g *Migration) idle(ctx context.Context, m *mover) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	awake := make(chan struct{})
+	go func() {
+		defer close(awake)
+		m.tail.idle(waiting, time.Second)
+	}()
+	select {
+	case r := <-g.ask:
+		cancel()
+		<-awake
+		err := r.do(ctx, m)
+		g.observe(m, nil)
+		r.reply <- err
+	case <-awake:
+	}
+}
+
+// do runs something between two steps.
+func (g *Migration) do(ctx context.Context, fn func(ctx context.Context, m *mover) error) error {
+	r := request{do: fn, reply: make(chan error, 1)}
+	select {
+	case g.ask <- r:
+	case <-g.done:
+		return driver.Failed("migrate", driver.ErrInvalid, errors.New("the migration is over"))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close stops the migration where it is; it goes on when it is opened again.
+func (g *Migration) close() {
+	g.stop()
+	<-g.done
+}
+
+// verify compares both sides from end to end, while commits are followed.
+func (g *Migration) verify(ctx context.Context, repair bool) error {
+	return g.do(ctx, func(run context.Context, m *mover) error {
+		if m.follower.record.Phase == Copying {
+			return driver.Failed("verify", driver.ErrUnavailable, errors.New("the rows are still being copied; see trihold migrate status"))
+		}
+		for range maxRepairs {
+			if err := g.compare(run, ctx, m); err != nil {
+				m.sums = nil
+				return err
+			}
+			if m.sums.done && len(m.sums.differing) == 0 {
+				return g.verified(run, m)
+			}
+			if !repair {
+				break
+			}
+			refs := make([]rowRef, 0, len(m.sums.differing))
+			for ref := range m.sums.differing {
+				refs = append(refs, ref)
+			}
+			m.sums = nil
+			if err := m.repair(run, refs); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			g.status.Repaired += int64(len(refs))
+			g.mu.Unlock()
+		}
+		return driver.Failed("verify", driver.ErrConflict, fmt.Errorf("%d rows differ, among them %s; say --repair to copy them again, and report it: it is a fault of trihold", len(m.sums.differing), m.sums.example()))
+	})
+}
+
+// maxRepairs is how often a verification begins again.
+const maxRepairs = 3
+
+// verified notes that both sides are equal.
+func (g *Migration) verified(ctx context.Context, m *mover) error {
+	if m.follower.record.Phase != Tailing {
+		return nil
+	}
+	next := m.follower.record
+	next.Phase = Verified
+	return m.bring(ctx, nil, nil, next)
+}
+
+// compare goes over all ranges, and follows between them.
+func (g *Migration) compare(ctx, asker context.Context, m *mover) error {
+	m.sums = newSums(m.schema)
+	for pause := time.Millisecond; ; {
+		if asker.Err() != nil {
+			return asker.Err()
+		}
+		n, err := m.tailSome(ctx)
+		if err == nil && m.sums == nil {
+			m.sums = newSums(m.schema) // the follower could not be read: from the start
+		}
+		end := false
+		if err == nil && m.tail.lag() < maxLag {
+			end, err = m.compareSome(ctx)
+		}
+		switch {
+		case err != nil && !passing(err):
+			return err
+		case err != nil && n == 0 && !errors.Is(err, driver.ErrConflict) && !errors.Is(err, errBehind):
+			if err := m.rewind(ctx); err != nil {
+				return err
+			}
+			m.sums = newSums(m.schema)
+			fallthrough
+		case err != nil:
+			if !sleep(ctx, pause) {
+				return ctx.Err()
+			}
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		pause = time.Millisecond
+		g.observe(m, nil)
+		if end {
+			return nil
+		}
+	}
+}
+
+// example names some of the rows that differ.
+func (s *sums) example() string {
+	text, n := "", 0
+	for ref := range s.differing {
+		if n++; n > 3 {
+			break
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += ref.describe()
+	}
+	return text
+}
+
+// cutover makes the follower live, if everything speaks for it.
+func (g *Migration) cutover(ctx context.Context, end Phase, maxPause time.Duration) (Cut, error) {
+	var cut Cut
+	if maxPause == 0 {
+		maxPause = time.Second
+	}
+	err := g.do(ctx, func(run context.Context, m *mover) (err error) {
+		if err := g.gates(m, end); err != nil {
+			return err
+		}
+		_, waited := g.load()
+		from := m.live
+		cut, err = m.cut(run, end, maxPause, g.show)
+		if err == nil {
+			m.turn(run)
+		} else if unsettled := g.finish(run, m); unsettled != nil {
+			return errors.Join(err, unsettled)
+		}
+		if m.live == from {
+			return err
+		}
+		_, waiting := g.load()
+		cut.Waiting = waiting - waited
+		next := m.live.record
+		next.Cuts = append(next.Cuts[:len(next.Cuts):len(next.Cuts)], cut)
+		_, _, err = m.live.commit(run, next, nil)
+		return err
+	})
+	return cut, err
+}
+
+// finish brings a cutover that met a failure to an end, one or the other, however
+// long that takes.
+func (g *Migration) finish(ctx context.Context, m *mover) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := errors.Join(m.live.reload(ctx), m.follower.reload(ctx))
+		if err == nil {
+			var live *side
+			if live, _, err = sort(ctx, m.live, m.follower); err == nil {
+				if live != m.live {
+					m.turn(ctx)
+				}
+				g.show(m.live)
+				return nil
+			}
+		}
+		g.observe(m, err)
+		if !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// gates refuses a cutover that would not be safe, or would take long.
+func (g *Migration) gates(m *mover, end Phase) error {
+	refuse := func(format string, args ...any) error {
+		return driver.Failed("cutover", driver.ErrInvalid, fmt.Errorf(format, args...))
+	}
+	phase := m.follower.record.Phase
+	switch {
+	case end == RolledBack && phase != Switched:
+		return refuse("there is nothing to roll back: the migration is %s", phase)
+	case end == Switched && phase == Switched:
+		return refuse("it has been done already; trihold migrate rollback goes back, trihold migrate complete ends the migration")
+	case end == Switched && phase != Verified && phase != Tailing:
+		return refuse("the migration is still %s; see trihold migrate status", phase)
+	case m.sums == nil || !m.sums.done:
+		return refuse("the sides have not been compared since this program runs; say trihold migrate verify first")
+	case len(m.sums.differing) > 0:
+		return refuse("%d rows differ; say trihold migrate verify --repair first", len(m.sums.differing))
+	case time.Since(m.sums.at) > freshAge || m.sums.writes > freshWrites:
+		return refuse("the comparison is %v and %d commits old; say trihold migrate verify again", time.Since(m.sums.at).Round(time.Second), m.sums.writes)
+	case m.tail.lag() > maxLag:
+		return driver.Failed("cutover", driver.ErrUnavailable, fmt.Errorf("%d commits are still to be applied; try again in a moment", m.tail.lag()))
+	}
+	return nil
+}
+
+// complete ends the migration: nothing follows any more, and nothing is deleted.
+func (g *Migration) complete(ctx context.Context) error {
+	return g.do(ctx, func(run context.Context, m *mover) error {
+		if m.follower.record.Phase != Switched {
+			return driver.Failed("complete", driver.ErrInvalid, fmt.Errorf("the migration is %s; it can be completed after the cutover", m.follower.record.Phase))
+		}
+		next := m.live.record
+		next.Phase = Completed
+		if _, _, err := m.live.commit(run, next, nil); err != nil {
+			return err
+		}
+		next = m.follower.record
+		next.Phase = Completed
+		return m.bring(run, nil, nil, next)
+	})
+}
