@@ -30,6 +30,9 @@
 // restored from the replica, and revisions jump by 1<<32, so that none that was
 // lost is assigned again. A file that is older than its replica is refused.
 //
+// A fence survives that: it is then at the revision after the jump. A load of what
+// the origin did next does not continue such a store, so the copy is begun anew.
+//
 // In class replica, what a snapshot or Changes shows is in the replica. While the
 // replica cannot be written, commits are refused; the commit that met the failure
 // is uncertain, and it can be seen until the replica is back and it is certain.
@@ -44,6 +47,10 @@
 // descriptor of the file would drop SQLite's locks. The directory
 // .NAME-litestream beside the file is Litestream's; it makes two tables of its own
 // in the database.
+//
+// A load is a transaction of its own, between those of ordinary commits. It may
+// change rows without a new revision, so after it the writer asks SQLite about
+// everything that was read before.
 //
 // A failed write leaves the store reading only, until it is closed and opened
 // again, if it is not certain what is in the file; a full disk does not.
