@@ -22,7 +22,7 @@ const exitCodes = `Exit codes:
   1    a verification failed, no run of a comparison is valid, or something unforeseen
        happened
   2    bad usage or bad input: nothing was started
-  3    a store could not be opened, or is not available
+  3    a store or an archive could not be read, or is not available
   130  interrupted; everything was stopped and removed`
 
 // A usageError is a mistake on the command line.
@@ -46,7 +46,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &bad), errors.Is(err, repo.ErrInvalid):
 		return exitUsage
-	case errors.Is(err, repo.ErrUnavailable), errors.Is(err, repo.ErrCorrupt), errors.Is(err, repo.ErrReadOnly), errors.Is(err, repo.ErrUncertain):
+	case errors.Is(err, repo.ErrUnavailable), errors.Is(err, repo.ErrCorrupt), errors.Is(err, repo.ErrReadOnly), errors.Is(err, repo.ErrUncertain),
+		errors.Is(err, repo.ErrMoved):
 		return exitUnavailable
 	}
 	return exitFailed

@@ -64,10 +64,10 @@ func oneLine(err error) string {
 func newRoot(c console) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trihold",
-		Short: "measure and compare stores behind one repository interface",
-		Long: `trihold measures and compares stores behind one repository interface: objects in
-memory (inmem), SQLite in the program (sqlite), and rqlite in processes of its own
-(rqlite).
+		Short: "measure, compare, archive and verify stores behind one repository interface",
+		Long: `trihold measures, compares, archives and verifies stores behind one repository
+interface: objects in memory (inmem), SQLite in the program (sqlite), and rqlite in
+processes of its own (rqlite).
 
 A store is named by a URL, such as sqlite:app.db, or by its name in trihold.yaml.
 
@@ -84,7 +84,7 @@ A store is named by a URL, such as sqlite:app.db, or by its name in trihold.yaml
 		return &usageError{fmt.Sprintf("%v: see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newBench(c), newFault(c), newNDJSON(c), newNode(c), newSubject(c), newVersion(c))
+	root.AddCommand(newBench(c), newExport(c), newFault(c), newImport(c), newNDJSON(c), newNode(c), newSubject(c), newVerify(c), newVersion(c))
 	return root
 }
 

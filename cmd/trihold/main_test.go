@@ -14,10 +14,13 @@ import (
 	"trihold/bench/proc"
 )
 
-// The test program is trihold when it is called so.
+// The test program is trihold when it is called so, or fill.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "trihold" {
+	switch filepath.Base(os.Args[0]) {
+	case "trihold":
 		main()
+	case "fill":
+		fillMain()
 	}
 	os.Exit(m.Run())
 }

@@ -24,8 +24,10 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs := t.TempDir()
-	if err := os.Symlink(exe, filepath.Join(programs, "trihold")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"trihold", "fill"} {
+		if err := os.Symlink(exe, filepath.Join(programs, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",

@@ -61,6 +61,30 @@ func Content(ctx context.Context, store driver.Store, tables []string, progress 
 	return d, nil
 }
 
+// Fence returns the fence of a store, or nil if there is none.
+func Fence(ctx context.Context, store driver.Store, schema *driver.Schema) (*driver.Fence, error) {
+	var f driver.Fence
+	rev, err := readState(ctx, store, schema, driver.FenceRow, &f)
+	if err != nil || rev == 0 {
+		return nil, err
+	}
+	return &f, nil
+}
+
+// readState reads a row of the state of a store, even if a fence has closed it.
+func readState(ctx context.Context, store driver.Store, schema *driver.Schema, name string, value any) (rev driver.Rev, err error) {
+	err = consistently(ctx, func() (err error) {
+		snap, err := store.Begin(ctx, driver.Mode{Closed: true})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, snap.Close()) }()
+		rev, err = schema.ReadState(ctx, snap, name, value)
+		return err
+	})
+	return rev, err
+}
+
 // consistently runs a read of a whole store until it did not meet a conflict.
 func consistently(ctx context.Context, read func() error) error {
 	for try := 1; ; try++ {

@@ -75,7 +75,7 @@ func (im *importer) run(ctx context.Context, in io.Reader) error {
 	if err := im.fill(ctx, in); err != nil {
 		return err
 	}
-	got, err := Content(ctx, im.store, im.tables(), im.progress)
+	got, err := Content(ctx, im.store, im.tables(), im.outOf(im.total()))
 	if err != nil {
 		return err
 	}
@@ -92,6 +92,25 @@ func (im *importer) tables() []string {
 		names[i] = t.Table
 	}
 	return names
+}
+
+// total returns the number of rows of the archive.
+func (im *importer) total() (n int64) {
+	for _, t := range im.content.Tables {
+		n += t.Rows
+	}
+	return n
+}
+
+// outOf returns what tells progress of which the total is known.
+func (im *importer) outOf(total int64) func(Progress) {
+	if im.progress == nil {
+		return nil
+	}
+	return func(p Progress) {
+		p.Total = total
+		im.progress(p)
+	}
 }
 
 // fenced checks that the fence has a revision; zero if it is absent.
@@ -169,25 +188,11 @@ func (im *importer) open(ctx context.Context) error {
 }
 
 // look reads the fence, nil if there is none, and how far the store is filled.
-func (im *importer) look(ctx context.Context) (fence *driver.Fence, err error) {
-	err = consistently(ctx, func() (err error) {
-		snap, err := im.store.Begin(ctx, driver.Mode{Closed: true})
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, snap.Close()) }()
-		var f driver.Fence
-		rev, err := im.schema.ReadState(ctx, snap, driver.FenceRow, &f)
-		if err != nil {
-			return err
-		}
-		if fence = nil; rev != 0 {
-			fence = &f
-		}
-		_, err = im.schema.ReadState(ctx, snap, stateRow, &im.done)
-		return err
-	})
-	return fence, err
+func (im *importer) look(ctx context.Context) (*driver.Fence, error) {
+	if _, err := readState(ctx, im.store, im.schema, stateRow, &im.done); err != nil {
+		return nil, err
+	}
+	return Fence(ctx, im.store, im.schema)
 }
 
 // fill loads the rows that are not there yet.
@@ -196,10 +201,7 @@ func (im *importer) fill(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	p := Progress{What: "importing"}
-	for _, t := range im.content.Tables {
-		p.Total += t.Rows
-	}
+	p := Progress{What: "importing", Total: im.total()}
 	there := im.done.Rows
 	for row, err := range r.Rows() {
 		if err != nil {
