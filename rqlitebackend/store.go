@@ -145,7 +145,10 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	if err := s.usable(ctx, "status"); err != nil {
 		return driver.Status{}, err
 	}
-	st := driver.Status{Backend: Scheme, Class: s.c.Class, Free: -1, Schema: s.layout.Schema()}
+	st := driver.Status{Backend: Scheme, Class: s.c.Class, Free: -1}
+	if s.layout != nil {
+		st.Schema = s.layout.Schema()
+	}
 	oldest, latest, err := s.changesRange(ctx)
 	if err != nil {
 		return st, err
