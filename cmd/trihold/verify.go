@@ -179,7 +179,10 @@ func printHolders(out io.Writer, all []holder, differ []string, asJSON bool) err
 			kind = "archive of " + h.Backend
 		}
 		fmt.Fprintf(out, "%s: %s/%s\n", h.Name, kind, h.Class)
-		if f := h.Fence; f != nil {
+		switch f := h.Fence; {
+		case f != nil && f.By == archive.By:
+			fmt.Fprintln(out, "its import has not ended: run the same trihold import again")
+		case f != nil:
 			fmt.Fprintf(out, "it is fenced: %v\n", f.Moved("commit"))
 		}
 		if err := printContent(out, h.Content); err != nil {

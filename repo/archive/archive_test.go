@@ -3,9 +3,11 @@ package archive_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +183,28 @@ func TestAnArchiveOfSomeTablesMakesAStoreWithAll(t *testing.T) {
 	}
 	_, err = archive.Export(t.Context(), from, nil, []string{"tags", "nosuch"}, nil)
 	wantKind(t, err, driver.ErrInvalid, `no table "nosuch"; it has: users, notes, tags`)
+}
+
+func TestTheLargestRowsFitIntoAnArchive(t *testing.T) {
+	from := repotest.NewModel()
+	s, err := repo.New(t.Context(), from, schema)
+	must(t, err)
+	random := rand.NewChaCha8([32]byte{1})
+	for i := range 4 {
+		// The first row leaves a block almost full for the one after it.
+		text := make([]byte, []int{100 << 10, driver.MaxRow * 3 / 4}[i%2])
+		_, err := random.Read(text)
+		must(t, err)
+		must(t, s.Update(t.Context(), func(tx *repo.Tx) error {
+			return notes.Put(tx, note{User: fmt.Sprint(i), Text: base64.StdEncoding.EncodeToString(text)[:len(text)*4/3-64]})
+		}))
+	}
+	to := repotest.NewModel()
+	_, err = archive.Import(t.Context(), bytes.NewReader(exported(t, from)), to, nil)
+	must(t, err)
+	if !same(content(t, to), content(t, from)) {
+		t.Errorf("the store holds %+v", content(t, to))
+	}
 }
 
 func TestAnEmptyStoreCanBeExportedAndImported(t *testing.T) {

@@ -13,9 +13,10 @@ import (
 	"trihold/repo/driver"
 )
 
+// By is who puts up the fence of a store that is being filled.
+const By = "import"
+
 const (
-	// by is who puts up the fence of a store that is being filled.
-	by = "import"
 	// stateRow is the row of the state that holds a filling while there is one.
 	stateRow = "import"
 
@@ -130,9 +131,9 @@ func (im *importer) begin(ctx context.Context) error {
 	}
 	mine := filling{Sum: im.content.Sum, Rev: im.content.Rev, Rows: im.done.Rows}
 	switch {
-	case fence != nil && fence.By == by && im.done == mine:
+	case fence != nil && fence.By == By && im.done == mine:
 		return nil // it is taken up
-	case fence != nil && fence.By == by:
+	case fence != nil && fence.By == By:
 		return driver.Failed("begin", driver.ErrInvalid, fmt.Errorf("the store was left half filled from another archive; import that one again, or this one into a new store"))
 	case fence != nil:
 		return driver.Failed("begin", driver.ErrInvalid, fmt.Errorf("the store is in use by migration %s; import into a new store", fence.By))
@@ -147,7 +148,7 @@ func (im *importer) begin(ctx context.Context) error {
 		return err
 	}
 	// Somebody has put up a fence: this import, if it is sent twice.
-	if fence, lookErr := im.look(ctx); lookErr != nil || fence == nil || fence.By != by || im.done != mine {
+	if fence, lookErr := im.look(ctx); lookErr != nil || fence == nil || fence.By != By || im.done != mine {
 		return errors.Join(err, lookErr)
 	}
 	return nil
@@ -155,7 +156,7 @@ func (im *importer) begin(ctx context.Context) error {
 
 // close closes the empty store and gives it the revision of the archive.
 func (im *importer) close(ctx context.Context) error {
-	fence, err := im.schema.PutState(driver.FenceRow, driver.Fence{Closed: true, By: by}, im.content.Rev)
+	fence, err := im.schema.PutState(driver.FenceRow, driver.Fence{Closed: true, By: By}, im.content.Rev)
 	if err != nil {
 		return err
 	}
@@ -228,14 +229,19 @@ func (im *importer) flush(ctx context.Context) error {
 	if len(im.writes) == 0 {
 		return nil
 	}
-	im.done.Rows += int64(len(im.writes))
-	state, err := im.schema.PutState(stateRow, im.done, im.content.Rev)
+	done := im.done
+	done.Rows += int64(len(im.writes))
+	state, err := im.schema.PutState(stateRow, done, im.content.Rev)
 	if err != nil {
 		return err
 	}
 	c := &driver.Commit{Load: &driver.Load{}, Checks: im.fenced(im.content.Rev), Writes: append(im.writes, state)}
 	im.writes, im.size = nil, 0 // the commit belongs to the store now
-	return im.load(ctx, c)
+	if err := im.load(ctx, c); err != nil {
+		return err
+	}
+	im.done = done
+	return nil
 }
 
 // load commits a load, again if it is not known what became of it.
@@ -248,7 +254,7 @@ func (im *importer) load(ctx context.Context, c *driver.Commit) error {
 		case err == nil:
 			return nil
 		case !again || try == attempts || ctx.Err() != nil:
-			return fmt.Errorf("load into the store, of which %d rows are filled (the same import again goes on from there): %w", im.done.Rows, err)
+			return fmt.Errorf("load after %d rows (the same import again goes on from there): %w", im.done.Rows, err)
 		}
 		select {
 		case <-time.After(wait):
