@@ -5,10 +5,10 @@ SEED    ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench fault fault-full mutants lint clean
+.PHONY: help build test bench fault fault-full migrate-demo mutants lint clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: bin/rqlited ## build bin/trihold, and bin/rqlited where there is a C compiler
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trihold ./cmd/trihold
@@ -39,6 +39,9 @@ fault: build ## the faults that tell most, on all three backends
 
 fault-full: build ## every fault that this machine and user allow
 	bin/trihold fault -o bench-results/fault-full.json
+
+migrate-demo: build ## move a store of a million rows through all three backends under load
+	bin/trihold migrate demo --rows 1000000 --rate 1000 -o bench-results/migrate-demo
 
 mutants: ## break our own code on purpose, and see the suite notice
 	$(GO) test -tags mutants -timeout 30m -v ./bench/fault/mutants

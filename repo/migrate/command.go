@@ -84,7 +84,9 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 	case DoPause:
 		g.pause(true)
 	case DoResume:
-		g.configure(c.Options)
+		if c.Options != (Options{}) {
+			g.configure(c.Options)
+		}
 		g.pause(false)
 	case DoVerify:
 		err = g.verify(ctx, c.Options.Repair)

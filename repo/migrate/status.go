@@ -45,7 +45,8 @@ func (g *Migration) observe(m *mover, err error) {
 		g.rateAt, g.rateRows = now, rec.Rows
 	}
 	s.Cuts = m.live.record.Cuts
-	s.Phase, s.Live, s.Rows, s.Bytes, s.Applied = rec.Phase, m.live.name, rec.Rows, rec.Bytes, int64(rec.Applied)
+	s.Phase, s.Live, s.Applied = rec.Phase, m.live.name, int64(rec.Applied)
+	s.Rows, s.Bytes = max(rec.Rows, m.live.record.Rows), max(rec.Bytes, m.live.record.Bytes)
 	s.ETAs, s.Base = 0, int64(max(rec.Base, m.live.record.Base))
 	if rec.Phase == Copying && s.Rate > 0 && s.Total > s.Rows {
 		s.ETAs = float64(s.Total-s.Rows) / s.Rate
