@@ -143,8 +143,11 @@ func (c *committer) decide(r *request) (driver.Rev, error) {
 	if r.load() {
 		return c.decideLoad(r)
 	}
-	if rev, again := c.store.recent.find(r.commit.ID); again {
-		return rev, nil
+	if known, again := c.store.recent.find(r.commit.ID); again {
+		if known.Refused(r.commit) {
+			return 0, driver.Failed("commit", driver.ErrConflict, driver.ErrRefusedBefore)
+		}
+		return known.Rev, nil
 	}
 	if f := c.work.fence; f != nil {
 		return 0, f.Moved("commit")

@@ -72,12 +72,15 @@ func (r *recent) cut(rev driver.Rev) {
 	r.last = rev
 }
 
-// find returns the revision of a commit, if it is held.
-func (r *recent) find(id driver.CommitID) (driver.Rev, bool) {
+// find returns what a commit touched, if it is held.
+func (r *recent) find(id driver.CommitID) (c driver.Change, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	rev, ok := r.byID[id]
-	return rev, ok
+	if !ok {
+		return c, false
+	}
+	return r.ring[rev%driver.Retained], true
 }
 
 // oldest returns the lowest revision after which all commits are held.

@@ -221,7 +221,7 @@ func (q *commits) recorded(ctx context.Context, batch ...*pending) (map[driver.C
 			}
 			o := outcome{rev: revOf(rows[i:])}
 			if row[1] == int64(1) && len(p.commit.Writes) > 0 {
-				o = outcome{err: driver.Failed("commit", driver.ErrConflict, errors.New("it was refused before"))}
+				o = outcome{err: driver.Failed("commit", driver.ErrConflict, driver.ErrRefusedBefore)}
 			}
 			outcomes[p.commit.ID] = o
 		}

@@ -184,6 +184,12 @@ func (w *writer) lookUp(r *request, accepted []*request) (found bool, err error)
 		}
 	}
 	rev, err := w.session.number(sqlstmt.ChangeByID, bytes.Clone(r.commit.ID[:]))
+	if rev < 0 {
+		if rev = -rev; (driver.Change{}).Refused(r.commit) {
+			r.err = driver.Failed("commit", driver.ErrConflict, driver.ErrRefusedBefore)
+			return true, err
+		}
+	}
 	r.rev = driver.Rev(rev)
 	return rev != 0, err
 }

@@ -16,8 +16,9 @@ const (
 	changeInsertLatest = `INSERT INTO "_trihold_changes" ("id", "touched") VALUES (?, ?)`
 	// ChangesAfter: revision, most rows. Each row is revision, ID, touched.
 	ChangesAfter = `SELECT "rev", "id", "touched" FROM "_trihold_changes" WHERE "rev" > ? ORDER BY "rev" LIMIT ?`
-	// ChangeByID: the revision of the commit with an ID.
-	ChangeByID = `SELECT "rev" FROM "_trihold_changes" WHERE "id" = ?`
+	// ChangeByID: the revision of the commit with an ID, negative if it touched
+	// nothing.
+	ChangeByID = `SELECT iif("touched" = '[]', -"rev", "rev") FROM "_trihold_changes" WHERE "id" = ?`
 	// ChangesRange: the lowest and the highest revision, 0 if there is none.
 	ChangesRange = `SELECT coalesce((SELECT min("rev") FROM "_trihold_changes"), 0), coalesce((SELECT max("rev") FROM "_trihold_changes"), 0)`
 	// ChangesOldest: the highest revision among so many of the oldest commits.

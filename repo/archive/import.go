@@ -14,7 +14,7 @@ import (
 )
 
 // By is who puts up the fence of a store that is being filled.
-const By = "import"
+const By = driver.ImportFence
 
 const (
 	// stateRow is the row of the state that holds a filling while there is one.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 )
 
@@ -126,12 +127,21 @@ type Write struct {
 // Size returns the bytes of the write that count against MaxCommit.
 func (w *Write) Size() int { return len(w.Key) + len(w.Data) }
 
-// A Change is what an accepted commit touched.
+// A Change is what an accepted commit touched. One without keys under the ID of a
+// commit with writes says that this commit was refused for good: a backend whose
+// earlier attempts may still be on their way takes the ID, so that they fail.
 type Change struct {
 	Rev  Rev
 	ID   CommitID
 	Keys []ChangedKey
 }
+
+// Refused reports whether the change, which has the ID of c, says that c was refused.
+func (ch Change) Refused(c *Commit) bool { return len(ch.Keys) == 0 && len(c.Writes) > 0 }
+
+// ErrRefusedBefore is the cause of the ErrConflict of a commit that was refused when it
+// was sent before.
+var ErrRefusedBefore = errors.New("it was refused before")
 
 // A ChangedKey is one write of a commit, to the state too, also if it was a delete
 // that found no row. The order of the keys says nothing. The row's value is read from a

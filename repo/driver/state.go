@@ -33,8 +33,14 @@ type Fence struct {
 	By string `json:"by"`
 }
 
+// ImportFence is who has put up the fence of a store that is made from an archive.
+const ImportFence = "import"
+
 // Moved returns the ErrMoved that an operation meets at the fence.
 func (f Fence) Moved(op string) error {
+	if f.By == ImportFence {
+		return Failed(op, ErrMoved, errors.New("the store is being made from an archive; run the import again if it has ended before that was done"))
+	}
 	if f.To == "" {
 		return Failed(op, ErrMoved, fmt.Errorf("the store is a copy that migration %s keeps; open the store that it is copied from", f.By))
 	}

@@ -75,8 +75,11 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 		}
 	}
 	l.mu.Lock()
-	g := l.migration
+	g, stalled := l.migration, l.stalled
 	l.mu.Unlock()
+	if g == nil && stalled != nil {
+		return l.doStalled(ctx, c, stalled)
+	}
 	if g == nil {
 		return a, driver.Failed(string(c.Do), driver.ErrInvalid, fmt.Errorf("there is no migration of %s; begin one with trihold migrate start", l.current.Load().name))
 	}
@@ -93,7 +96,7 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 	case DoCutover:
 		_, err = g.cutover(ctx, Switched, c.Options.MaxPause)
 	case DoRollback:
-		_, err = g.cutover(ctx, RolledBack, c.Options.MaxPause)
+		err = g.rollback(ctx, c.Options.MaxPause)
 	case DoComplete:
 		err = g.complete(ctx)
 	case DoStart, DoStatus:
@@ -106,6 +109,37 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 		a.Certificate = g.certificate(s)
 	}
 	return a, err
+}
+
+// doStalled carries out a command about a migration that could not be taken up.
+func (l *Live) doStalled(ctx context.Context, c Command, why error) (a Answer, err error) {
+	s := &side{name: l.current.Load().name, store: l.current.Load().store, schema: l.schema}
+	if err := s.reload(ctx); err != nil {
+		return a, err
+	}
+	a.Status = &Status{ID: s.record.ID, Source: s.record.Source, Target: s.record.Target, Phase: s.record.Phase, Live: s.name, Started: s.record.Started, Cuts: s.record.Cuts, Error: why.Error()}
+	switch {
+	case c.Do == DoStatus:
+		return a, nil
+	case c.Do == DoRollback && !s.record.Phase.Over() && s.name == s.record.Source:
+		if err := abandon(ctx, s, nil); err != nil {
+			return a, err
+		}
+		a.Status.Phase = s.record.Phase
+	case c.Do == DoComplete && s.record.Phase == Switched:
+		next := s.record
+		next.Phase = Completed
+		if _, _, err := s.commit(ctx, next, nil); err != nil {
+			return a, err
+		}
+		a.Status.Phase = s.record.Phase
+	default:
+		return a, driver.Failed(string(c.Do), driver.ErrUnavailable, fmt.Errorf("the migration rests: %w; mend that and start the program again, or give the other store up with trihold migrate rollback, or complete after the cutover", why))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = nil
+	return a, nil
 }
 
 // begin plans a migration, and starts it if that is asked for and nothing speaks

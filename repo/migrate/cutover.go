@@ -57,7 +57,9 @@ func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show
 	cut.Rev = rev
 	err = m.drain(ctx, rev, start, maxPause)
 	if err != nil {
-		return cut, errors.Join(fmt.Errorf("the cutover was undone: %w", err), m.undo(ctx))
+		err = errors.Join(fmt.Errorf("the cutover was undone: %w", err), m.undo(ctx))
+		show(m.live)
+		return cut, err
 	}
 	cut.Verified, cut.Since = m.sums.rev, m.sums.writes
 	cut.Source, cut.Copy = m.sums.digests(m.schema, true), m.sums.digests(m.schema, false)
@@ -88,6 +90,9 @@ func (m *mover) drain(ctx context.Context, rev driver.Rev, start time.Time, maxP
 		var n int
 		if n, err = m.tailSome(ctx); n == 0 && err == nil {
 			err = m.tail.await(ctx, m.follower.record.Applied+1)
+		}
+		if err != nil && passing(err) && !m.stale && sleep(ctx, time.Millisecond) {
+			err = nil
 		}
 	}
 	switch {

@@ -23,6 +23,7 @@ type rowRef struct {
 type stored struct {
 	rev  driver.Rev
 	data []byte
+	late bool // see mover.writesOf
 }
 
 // fetch reads rows as they are now, each on its own: they need not belong to one
@@ -55,7 +56,7 @@ func fetchOne(ctx context.Context, store driver.Store, ref rowRef) (s stored, er
 	case errors.Is(err, driver.ErrNotFound):
 		err = nil
 	case err == nil:
-		s = stored{row.Rev, row.Canonical(nil, ref.table)}
+		s = stored{rev: row.Rev, data: row.Canonical(nil, ref.table)}
 	}
 	return s, errors.Join(err, snap.Close())
 }

@@ -61,6 +61,7 @@ type Live struct {
 	mu        sync.Mutex
 	routes    []*route   // every store that is open; guarded by mu
 	migration *Migration // nil if there is none; guarded by mu
+	stalled   error      // why a migration that is there does not run; guarded by mu
 	closed    bool       // guarded by mu
 	life      context.Context
 	end       context.CancelFunc
@@ -214,29 +215,47 @@ func (l *Live) resume(ctx context.Context) error {
 	return driver.Failed("open", driver.ErrMoved, fmt.Errorf("the data of %s has moved more than %d times; name the store where it is now", l.c.Store, maxHops))
 }
 
-// goOn takes up the migration of a record.
+// goOn takes up the migration of a record. If one of the stores cannot be opened, the
+// other one is served alone, provided that it is the live one: the service is not to
+// depend on both.
 func (l *Live) goOn(ctx context.Context, s *side) error {
 	rec := s.record
+	err := l.takeUp(ctx, rec)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("go on with migration %s from %s to %s: %w", rec.ID, rec.Source, rec.Target, err)
+	if f, unread := s.fence(ctx); f != nil || unread != nil || ctx.Err() != nil {
+		return errors.Join(err, unread)
+	}
+	l.c.Logger.Error("a migration rests", "err", err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = err
+	return nil
+}
+
+func (l *Live) takeUp(ctx context.Context, rec Record) error {
 	source, err := l.side(ctx, rec.Source)
 	if err != nil {
-		return fmt.Errorf("go on with migration %s: %w", rec.ID, err)
+		return err
 	}
 	target, err := l.side(ctx, rec.Target)
 	if err != nil {
-		return fmt.Errorf("go on with migration %s: %w", rec.ID, err)
+		return err
 	}
 	if target.record.ID != "" && target.record.ID != source.record.ID {
 		return driver.Failed("migrate", driver.ErrInvalid, fmt.Errorf("%s says migration %s, %s says %s", source.name, source.record.ID, target.name, target.record.ID))
 	}
 	live, follower, err := sort(ctx, source, target)
 	if err != nil {
-		return fmt.Errorf("go on with migration %s: %w", rec.ID, err)
+		return err
 	}
 	l.goTo(l.routeOf(live.name))
-	if live.record.Phase.Over() {
+	switch {
+	case live.record.Phase.Over():
 		return nil
-	}
-	if follower.record.ID == "" { // it was interrupted before anything was written there
+	case follower.record.ID == "": // it was interrupted before anything was written there
 		return l.start(ctx, live, follower, Options{}, 0)
 	}
 	return l.run(ctx, live, follower, Options{}, 0)

@@ -57,8 +57,9 @@ type Migration struct {
 
 // A request is something to be done between two steps.
 type request struct {
-	do    func(ctx context.Context, m *mover) error
-	reply chan error
+	do      func(ctx context.Context, m *mover) error
+	stopped bool // it can be done when the migration has stopped
+	reply   chan error
 }
 
 // begin starts a migration that has not begun, or goes on with one that has. The
@@ -101,24 +102,26 @@ func (g *Migration) run(ctx context.Context, m *mover) {
 		g.observe(m, err)
 		if !passing(err) {
 			g.logger.Error("the migration has stopped", "migration", g.status.ID, "err", err)
-			g.serveStopped(ctx, err)
+			g.serveStopped(ctx, m, err)
 			return
 		}
-		if sleep(ctx, pause) {
-			pause = min(2*pause, time.Second)
-			if err := m.rewind(ctx); err != nil {
-				g.observe(m, err)
-			}
-		}
+		sleep(ctx, pause)
+		pause = min(2*pause, time.Second)
 	}
 }
 
-// serveStopped answers everybody that the migration has stopped.
-func (g *Migration) serveStopped(ctx context.Context, why error) {
-	for {
+// serveStopped answers everybody that the migration has stopped, until it is given up.
+func (g *Migration) serveStopped(ctx context.Context, m *mover, why error) {
+	for !m.live.record.Phase.Over() {
 		select {
 		case r := <-g.ask:
-			r.reply <- fmt.Errorf("the migration has stopped: %w", why)
+			if !r.stopped {
+				r.reply <- fmt.Errorf("the migration has stopped; trihold migrate rollback gives it up: %w", why)
+				continue
+			}
+			err := r.do(ctx, m)
+			g.observe(m, why)
+			r.reply <- err
 		case <-ctx.Done():
 			return
 		}
@@ -130,6 +133,9 @@ func (g *Migration) step(ctx context.Context, m *mover) error {
 	g.mu.Lock()
 	o, paused := g.options, g.status.Paused
 	g.mu.Unlock()
+	if err := m.refresh(ctx); err != nil {
+		return err
+	}
 	if m.follower.record.Phase == Copying && !paused {
 		start := time.Now()
 		n, err := m.copySome(ctx)
@@ -180,7 +186,10 @@ func (g *Migration) idle(ctx context.Context, m *mover) {
 
 // do runs something between two steps.
 func (g *Migration) do(ctx context.Context, fn func(ctx context.Context, m *mover) error) error {
-	r := request{do: fn, reply: make(chan error, 1)}
+	return g.send(ctx, request{do: fn, reply: make(chan error, 1)})
+}
+
+func (g *Migration) send(ctx context.Context, r request) error {
 	select {
 	case g.ask <- r:
 	case <-g.done:
@@ -255,36 +264,43 @@ func (g *Migration) compare(ctx, asker context.Context, m *mover) error {
 		if asker.Err() != nil {
 			return asker.Err()
 		}
-		n, err := m.tailSome(ctx)
-		if err == nil && m.sums == nil {
-			m.sums = newSums(m.schema) // the follower could not be read: from the start
-		}
-		end := false
-		if err == nil && m.tail.lag() < maxLag {
-			end, err = m.compareSome(ctx)
-		}
-		switch {
-		case err != nil && !passing(err):
-			return err
-		case err != nil && n == 0 && !errors.Is(err, driver.ErrConflict) && !errors.Is(err, errBehind):
-			if err := m.rewind(ctx); err != nil {
-				return err
+		end, err := m.compareNext(ctx)
+		if err == nil {
+			pause = time.Millisecond
+			g.observe(m, nil)
+			if end {
+				return nil
 			}
-			m.sums = newSums(m.schema)
-			fallthrough
-		case err != nil:
-			if !sleep(ctx, pause) {
-				return ctx.Err()
-			}
-			pause = min(2*pause, time.Second)
 			continue
 		}
-		pause = time.Millisecond
-		g.observe(m, nil)
-		if end {
-			return nil
+		g.observe(m, err)
+		if !passing(err) || !sleep(ctx, pause) {
+			return err
 		}
+		pause = min(2*pause, time.Second)
 	}
+}
+
+// compareNext follows a little and compares the next range. It reports whether all
+// have been compared.
+func (m *mover) compareNext(ctx context.Context) (end bool, err error) {
+	if err := m.refresh(ctx); err != nil {
+		return false, err
+	}
+	if _, err := m.tailSome(ctx); err != nil {
+		return false, err
+	}
+	if m.sums == nil {
+		m.sums = newSums(m.schema) // something could not be compared: from the start
+	}
+	if m.tail.lag() > maxLag {
+		return false, nil
+	}
+	end, err = m.compareSome(ctx)
+	if errors.Is(err, driver.ErrConflict) || errors.Is(err, errBehind) {
+		return false, nil // commits came between; the next attempt is shorter
+	}
+	return end, err
 }
 
 // example names some of the rows that differ.
@@ -310,6 +326,9 @@ func (g *Migration) cutover(ctx context.Context, end Phase, maxPause time.Durati
 	}
 	err := g.do(ctx, func(run context.Context, m *mover) (err error) {
 		if err := g.gates(m, end); err != nil {
+			return err
+		}
+		if err := m.refresh(run); err != nil {
 			return err
 		}
 		_, waited := g.load()
@@ -362,8 +381,6 @@ func (g *Migration) gates(m *mover, end Phase) error {
 	}
 	phase := m.follower.record.Phase
 	switch {
-	case end == RolledBack && phase != Switched:
-		return refuse("there is nothing to roll back: the migration is %s", phase)
 	case end == Switched && phase == Switched:
 		return refuse("it has been done already; trihold migrate rollback goes back, trihold migrate complete ends the migration")
 	case end == Switched && phase != Verified && phase != Tailing:
@@ -378,6 +395,33 @@ func (g *Migration) gates(m *mover, end Phase) error {
 		return driver.Failed("cutover", driver.ErrUnavailable, fmt.Errorf("%d commits are still to be applied; try again in a moment", m.tail.lag()))
 	}
 	return nil
+}
+
+// rollback makes the source live again, or, before the cutover, gives the migration up.
+func (g *Migration) rollback(ctx context.Context, maxPause time.Duration) error {
+	if s := g.Status(); s.Phase == Switched {
+		_, err := g.cutover(ctx, RolledBack, maxPause)
+		return err
+	}
+	return g.send(ctx, request{stopped: true, reply: make(chan error, 1), do: func(run context.Context, m *mover) error {
+		if m.follower.record.Phase == Switched {
+			return driver.Failed("rollback", driver.ErrUnavailable, errors.New("a cutover came first; try again"))
+		}
+		return abandon(run, m.live, m.follower)
+	}})
+}
+
+// abandon ends a migration before its cutover. The follower, which may be nil if it
+// cannot be reached, stays behind its fence.
+func abandon(ctx context.Context, live, follower *side) error {
+	next := live.record
+	next.Phase = RolledBack
+	if _, _, err := live.commit(ctx, next, nil); err != nil || follower == nil {
+		return err
+	}
+	next = follower.record
+	next.Phase = RolledBack
+	return follower.load(ctx, next.Applied, nil, nil, next, fenceChange{})
 }
 
 // complete ends the migration: nothing follows any more, and nothing is deleted.

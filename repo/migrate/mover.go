@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trihold/repo/driver"
@@ -22,13 +23,21 @@ import (
 // only together with or after all commits that were taken before, none of which is
 // beyond S: what a chunk brings is never older than the position, so no row comes
 // back that a commit before the position has deleted.
+//
+// While the two are compared, no row may get lost on the way, not even for a moment: a
+// row that displaces another one in a unique index would take it out of the sums. So a
+// row of such a table whose value is of a commit behind the position is left out until
+// that commit is applied; what the follower has of the table is then part of the live
+// store's state at the position, where the index is unique.
 type mover struct {
 	live, follower *side
 	schema         *driver.Schema
 	tail           *tail
 	chunkRows      int   // that the next chunk may have
 	sums           *sums // nil unless the sides have been compared
-	moved          int64 // rows written to the follower
+	// stale is set when a load has failed and what became of it is not known: the
+	// record and the tail must be read again before the next step.
+	stale bool
 }
 
 const (
@@ -74,8 +83,9 @@ func (m *mover) copySome(ctx context.Context) (rows int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	writes, _, err := m.writesOf(ctx, changes)
+	writes, _, err := m.writesOf(ctx, changes, 1<<63-1)
 	if err != nil {
+		m.tail.unread(changes)
 		return 0, err
 	}
 	fresh := make(map[driver.Key]bool, len(writes))
@@ -108,8 +118,10 @@ func (m *mover) copySome(ctx context.Context) (rows int, err error) {
 	return len(c.rows), nil
 }
 
-// writesOf returns the writes that bring what commits have touched.
-func (m *mover) writesOf(ctx context.Context, changes []driver.Change) ([]driver.Write, []stored, error) {
+// writesOf returns the writes that bring what commits have touched, and the rows as they
+// were read. The rows of tables with unique indices that are later than a revision are
+// marked as late, and deleted for now.
+func (m *mover) writesOf(ctx context.Context, changes []driver.Change, upTo driver.Rev) ([]driver.Write, []stored, error) {
 	refs := touched(changes, m.schema.State)
 	rows, err := fetch(ctx, m.live.store, refs)
 	if err != nil {
@@ -118,11 +130,16 @@ func (m *mover) writesOf(ctx context.Context, changes []driver.Change) ([]driver
 	writes := make([]driver.Write, len(refs))
 	for i, ref := range refs {
 		writes[i] = driver.Write{Kind: driver.Put, Table: ref.table, Key: ref.key, Data: rows[i].data, Rev: rows[i].rev}
-		if rows[i].rev == 0 {
-			writes[i].Kind = driver.Delete
+		rows[i].late = rows[i].rev > upTo && unique(ref.table)
+		if rows[i].rev == 0 || rows[i].late {
+			writes[i] = driver.Write{Kind: driver.Delete, Table: ref.table, Key: ref.key}
 		}
 	}
 	return writes, rows, nil
+}
+
+func unique(t *driver.Table) bool {
+	return slices.ContainsFunc(t.Indices, func(x *driver.Index) bool { return x.Unique })
 }
 
 // bring loads writes and commits into the follower.
@@ -132,11 +149,9 @@ func (m *mover) bring(ctx context.Context, changes []driver.Change, writes []dri
 	if n := len(changes); n > 0 {
 		next.Applied, f.up = changes[n-1].Rev, m.fence()
 	}
-	if err := m.follower.load(ctx, at, changes, writes, next, f); err != nil {
-		return err
-	}
-	m.moved += int64(len(writes))
-	return nil
+	err := m.follower.load(ctx, at, changes, writes, next, f)
+	m.stale = m.stale || err != nil
+	return err
 }
 
 // tailSome applies the next commits, and reports how many.
@@ -145,15 +160,17 @@ func (m *mover) tailSome(ctx context.Context) (commits int, err error) {
 	if err != nil || len(changes) == 0 {
 		return 0, err
 	}
-	var before []stored
+	var before, rows []stored
+	var writes []driver.Write
 	refs := touched(changes, m.schema.State)
 	if m.sums != nil {
-		if before, err = fetch(ctx, m.follower.store, refs); err != nil {
-			return 0, err
-		}
+		before, err = fetch(ctx, m.follower.store, refs)
 	}
-	writes, rows, err := m.writesOf(ctx, changes)
+	if err == nil {
+		writes, rows, err = m.writesOf(ctx, changes, changes[len(changes)-1].Rev)
+	}
 	if err != nil {
+		m.tail.unread(changes)
 		return 0, err
 	}
 	if err := m.bring(ctx, changes, writes, m.follower.record); err != nil {
@@ -170,15 +187,18 @@ func (m *mover) tailSome(ctx context.Context) (commits int, err error) {
 	return len(changes), nil
 }
 
-// lost reports whether an error of a step means that the step cannot be repeated as
-// it is: what was taken from the tail is gone.
-func (m *mover) rewind(ctx context.Context) error {
-	m.tail.close()
+// refresh makes a stale mover go on from what the follower says. What was compared has
+// to be compared again.
+func (m *mover) refresh(ctx context.Context) error {
+	if !m.stale {
+		return nil
+	}
 	if err := m.follower.reload(ctx); err != nil {
 		return err
 	}
-	m.sums = nil
+	m.tail.close()
 	m.tail = follow(ctx, m.live.store, m.follower.record.Applied)
+	m.sums, m.stale = nil, false
 	return nil
 }
 

@@ -45,7 +45,7 @@ func scan(ctx context.Context, store driver.Store, t *driver.Table, after, to dr
 		if err != nil {
 			return c, err
 		}
-		k := keyed{stored: stored{row.Rev, row.Canonical(nil, t)}}
+		k := keyed{stored: stored{rev: row.Rev, data: row.Canonical(nil, t)}}
 		if k.key, err = keyOf(t, row, k.data); err != nil {
 			return c, err
 		}

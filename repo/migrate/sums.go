@@ -103,6 +103,10 @@ func (s *sums) replace(refs []rowRef, before, live, after []stored, commits int)
 			ts.liveRows--
 			ts.followerRows--
 		}
+		if live[i].late {
+			s.uncounted[ref] = true
+			continue
+		}
 		delete(s.uncounted, ref)
 		s.add(ref, live[i], after[i])
 	}

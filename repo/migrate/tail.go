@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// tailBuffer bounds the commits that are read ahead, and tailKeys the keys of
-	// those that are applied at a time.
+	// tailBuffer and bufferKeys bound the commits that are read ahead and the keys in
+	// them, and tailKeys the keys of those that are applied at a time. A commit may
+	// exceed the latter two on its own.
 	tailBuffer = 4096
+	bufferKeys = 50_000
 	tailKeys   = 1000
 )
 
@@ -25,6 +27,7 @@ type tail struct {
 	mu     sync.Mutex
 	wake   *sync.Cond      // signalled when anything below has changed
 	queue  []driver.Change // read and not yet taken; guarded by mu
+	keys   int             // in the queue; guarded by mu
 	last   driver.Rev      // the latest that was read; guarded by mu
 	since  time.Time       // when the queue was empty last; guarded by mu
 	failed error           // why reading has ended; guarded by mu
@@ -47,7 +50,7 @@ func follow(ctx context.Context, store driver.Store, after driver.Rev) *tail {
 func (t *tail) read(ctx context.Context, store driver.Store, after driver.Rev) {
 	for c, err := range store.Changes(ctx, after) {
 		t.mu.Lock()
-		for err == nil && len(t.queue) >= tailBuffer && ctx.Err() == nil {
+		for err == nil && t.full() && ctx.Err() == nil {
 			t.wake.Wait()
 		}
 		if err == nil {
@@ -58,6 +61,7 @@ func (t *tail) read(ctx context.Context, store driver.Store, after driver.Rev) {
 		}
 		if err == nil {
 			t.queue, t.last = append(t.queue, c), c.Rev
+			t.keys += len(c.Keys)
 		}
 		t.failed = err
 		t.wake.Broadcast()
@@ -65,6 +69,19 @@ func (t *tail) read(ctx context.Context, store driver.Store, after driver.Rev) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// full reports whether no more is read ahead. The caller holds mu.
+func (t *tail) full() bool { return len(t.queue) >= tailBuffer || t.keys >= bufferKeys }
+
+// unread gives back what was taken last and has not been applied.
+func (t *tail) unread(changes []driver.Change) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue = append(changes, t.queue...)
+	for _, c := range changes {
+		t.keys += len(c.Keys)
 	}
 }
 
@@ -79,12 +96,15 @@ func (t *tail) take(upTo driver.Rev) ([]driver.Change, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	keys, n := 0, 0
-	for n < len(t.queue) && t.queue[n].Rev <= upTo && n < driver.MaxWrites {
-		if keys += len(t.queue[n].Keys); n > 0 && keys > tailKeys {
+	for n < len(t.queue) && t.queue[n].Rev <= upTo {
+		more := len(t.queue[n].Keys)
+		if n > 0 && keys+more > tailKeys {
 			break
 		}
+		keys += more
 		n++
 	}
+	t.keys -= keys
 	out := t.queue[:n:n]
 	if t.queue = t.queue[n:]; len(t.queue) == 0 {
 		t.since = time.Now()
@@ -127,7 +147,7 @@ func (t *tail) await(ctx context.Context, rev driver.Rev) error {
 			return t.failed
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case len(t.queue) >= tailBuffer:
+		case t.full():
 			return errBehind
 		}
 		t.wake.Wait()

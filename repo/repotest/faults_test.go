@@ -309,7 +309,7 @@ var faultCases = []faultCase{
 		rev, err := m.Model.Commit(ctx, c)
 		if err != nil && ctx.Err() == nil {
 			m.mu.Lock()
-			m.ids[c.ID] = m.now.rev
+			m.ids[c.ID] = driver.Change{Rev: m.now.rev, Keys: make([]driver.ChangedKey, 1)}
 			m.mu.Unlock()
 		}
 		return rev, err
@@ -422,7 +422,7 @@ var faultCases = []faultCase{
 			}
 		}
 	}}, []string{"reopen/every row is there, in every order, with its revision", "reopen/a store can be opened again and again", "close/commits in flight at Close finish, or say that they did not"}},
-	{"commits are not recognised after a restart", fault{reopen: func(m *Model) { m.ids = map[driver.CommitID]driver.Rev{} }},
+	{"commits are not recognised after a restart", fault{reopen: func(m *Model) { m.ids = map[driver.CommitID]driver.Change{} }},
 		[]string{"reopen/a commit from before that is sent again is recognised"}},
 	{"revisions begin anew after a restart", fault{reopen: func(m *Model) { m.now.rev, m.log = 0, nil }},
 		[]string{"reopen/a store that is opened again is at the revision that it was closed at", "reopen/changes from before can be resumed from any revision", "histories/a random history goes on after restarts"}},

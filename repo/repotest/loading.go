@@ -135,6 +135,25 @@ var loadCases = []testCase{
 		},
 	},
 	{
+		name: "a commit that was refused for good at the origin is refused in the copy",
+		why:  "An origin that cannot call back an attempt takes the ID of a refused commit with a change that touches nothing; it was never accepted.",
+		check: func(t *T) {
+			refused := driver.Change{Rev: 5, ID: newID()}
+			_, err := t.load([]driver.Change{refused}, fenceAt(5))
+			t.ok(err)
+			c := &driver.Commit{ID: refused.ID, Writes: []driver.Write{writeOf(driver.Insert, itemTable, &Item{ID: "a"})}}
+			for range 2 {
+				_, err = t.driver.Commit(t.ctx, c)
+				t.refused(err, driver.ErrConflict)
+				_, err = t.load(nil, Schema.Driver().DeleteState(driver.FenceRow))
+				if err != nil { // the fence has gone already
+					t.refused(err, driver.ErrInvalid)
+				}
+			}
+			t.atRev("revision", t.rev(), 5)
+		},
+	},
+	{
 		name: "a load writes later rows over earlier ones, and leaves alone what is as late",
 		why:  "Rows are copied while they change; what comes late must not undo what came first.",
 		check: func(t *T) {

@@ -26,7 +26,7 @@ type Model struct {
 	now    modelState
 	oldest driver.Rev      // before the first change of log
 	log    []driver.Change // the change of revision oldest+i is log[i-1]
-	ids    map[driver.CommitID]driver.Rev
+	ids    map[driver.CommitID]driver.Change
 	closed bool
 	grown  chan struct{} // closed at the next commit, and by Close
 }
@@ -35,7 +35,7 @@ var _ driver.Store = (*Model)(nil)
 
 // NewModel returns an empty model.
 func NewModel() *Model {
-	return &Model{ids: map[driver.CommitID]driver.Rev{}, grown: make(chan struct{})}
+	return &Model{ids: map[driver.CommitID]driver.Change{}, grown: make(chan struct{})}
 }
 
 // Reopen returns a model that holds what m, which is closed, has held.
@@ -153,8 +153,10 @@ func (m *Model) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error
 	if c.Load != nil {
 		return m.load(c, fence)
 	}
-	if rev, ok := m.ids[c.ID]; ok {
-		return rev, nil
+	if known, ok := m.ids[c.ID]; ok && known.Refused(c) {
+		return 0, driver.Failed("commit", driver.ErrConflict, driver.ErrRefusedBefore)
+	} else if ok {
+		return known.Rev, nil
 	}
 	if fence != nil {
 		return 0, fence.Moved("commit")
@@ -210,7 +212,7 @@ func (m *Model) load(c *driver.Commit, fence *driver.Fence) (driver.Rev, error) 
 // grow makes next the state, and tells of what led to it. The caller holds mu.
 func (m *Model) grow(next modelState, changes ...driver.Change) {
 	for _, c := range changes {
-		m.ids[c.ID] = c.Rev
+		m.ids[c.ID] = c
 	}
 	m.now, m.log = next, append(m.log, changes...)
 	close(m.grown)

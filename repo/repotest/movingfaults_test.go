@@ -122,6 +122,19 @@ var movingFaults = []faultCase{
 		}
 		return rev, err
 	}}, []string{"moving/a load brings rows with their revisions, and commits with theirs and their IDs, from any revision on", "moving/a load survives"}},
+	{"a commit that was refused at the origin counts as accepted", fault{commit: func(m *mutant, ctx context.Context, c *driver.Commit) (driver.Rev, error) {
+		if c.Load != nil {
+			defer func() {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				for id, change := range m.ids {
+					change.Keys = append(change.Keys, driver.ChangedKey{})
+					m.ids[id] = change
+				}
+			}()
+		}
+		return m.Model.Commit(ctx, c)
+	}}, []string{"moving/a commit that was refused for good at the origin is refused in the copy"}},
 	{"changes are told from the first revision on", fault{status: func(m *mutant, ctx context.Context) (driver.Status, error) {
 		s, err := m.Model.Status(ctx)
 		s.Oldest = 0
