@@ -55,21 +55,29 @@ func openItems(ctx context.Context, l *lab, m *plainItems) (*itemStore, error) {
 	if s.store, err = repo.Open(ctx, s.url, itemSchema); err != nil {
 		return nil, err
 	}
+	if err := loadItems(ctx, s.store, int64(len(m.keys))); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// loadItems inserts items.
+func loadItems(ctx context.Context, s *repo.Store, rows int64) error {
 	const batch = 5000
-	for from := 0; from < len(m.keys); from += batch {
-		err := s.store.Update(ctx, func(tx *repo.Tx) error {
-			for _, key := range m.keys[from:min(from+batch, len(m.keys))] {
-				if err := items.Insert(tx, *m.rows[key]); err != nil {
+	for from := int64(0); from < rows; from += batch {
+		err := s.Update(ctx, func(tx *repo.Tx) error {
+			for n := from; n < min(from+batch, rows); n++ {
+				if err := items.Insert(tx, newItem(n)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("load items: %w", err), s.store.Close())
+			return fmt.Errorf("load items: %w", err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *itemStore) get(ctx context.Context, key string) error {

@@ -17,7 +17,7 @@ const module = "trihold"
 // import, tests aside. The most specific part that contains a package decides.
 var mayImport = map[string][]string{
 	"cmd":           {"bench", "repo", "repo/driver", "repo/migrate", "repo/archive", "inmem", "sqlitebackend", "rqlitebackend", "internal"},
-	"bench":         {"repo", "repo/driver", "internal"},
+	"bench":         {"repo", "repo/driver", "repo/migrate", "internal"},
 	"repo/archive":  {"repo", "repo/driver", "internal"},
 	"repo/migrate":  {"repo", "repo/driver", "internal"},
 	"repo/repotest": {"repo", "repo/driver", "internal"},
