@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -53,6 +54,21 @@ func fill(ctx context.Context, url, rows string) (err error) {
 // fillMain is the program fill.
 func fillMain() {
 	if err := fill(context.Background(), os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// sqlMain is the program sql: it changes a database of SQLite behind the back of its
+// store.
+func sqlMain() {
+	db, err := sql.Open("sqlite", os.Args[1])
+	if err == nil {
+		_, err = db.Exec(os.Args[2])
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -14,13 +14,15 @@ import (
 	"trihold/bench/proc"
 )
 
-// The test program is trihold when it is called so, or fill.
+// The test program is trihold when it is called so, or fill, or sql.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "trihold":
 		main()
 	case "fill":
 		fillMain()
+	case "sql":
+		sqlMain()
 	}
 	os.Exit(m.Run())
 }

@@ -115,7 +115,7 @@ func (d *demo) move(ctx context.Context, n int, target string) error {
 	fmt.Fprintf(d.console.out, "\nmove %d    %s to %s%s\n", n, classed(p.Source, p.SourceClass), classed(p.Target, p.TargetClass), flag)
 	began := time.Now()
 	lap := func(what string) {
-		fmt.Fprintf(d.console.out, "%-9s %.1f s\n", what, time.Since(began).Seconds())
+		fmt.Fprintf(d.console.out, "%-9s %.1f s; p99 of the writes in the worst second %.1f ms\n", what, time.Since(began).Seconds(), d.slowest())
 		began = time.Now()
 	}
 	if _, err := d.do(ctx, start); err != nil {
@@ -125,7 +125,7 @@ func (d *demo) move(ctx context.Context, n int, target string) error {
 		return err
 	}
 	d.progress.clear()
-	fmt.Fprintf(d.console.out, "copied    %s rows, %s; p99 of the writes in the worst second %.1f ms\n", count(a.Status.Rows), report.Bytes(a.Status.Bytes), d.slowest())
+	fmt.Fprintf(d.console.out, "copied    %s rows, %s\n", count(a.Status.Rows), report.Bytes(a.Status.Bytes))
 	lap("copying")
 	if _, err = d.do(ctx, migrate.Command{Do: migrate.DoVerify}); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (d *demo) move(ctx context.Context, n int, target string) error {
 	if err := writeCertificate(path, a.Certificate); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.console.out, "complete  certificate in %s; p99 of the writes in the worst second since %.1f ms\n", path, d.slowest())
+	fmt.Fprintf(d.console.out, "complete  certificate in %s\n", path)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,7 +26,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs := t.TempDir()
-	for _, name := range []string{"trihold", "fill"} {
+	for _, name := range []string{"trihold", "fill", "sql"} {
 		if err := os.Symlink(exe, filepath.Join(programs, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -38,13 +40,16 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "tmp"), 0o777)
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "rqlited" {
-				return false, errors.New("no such condition")
+			switch name {
+			case "rqlited":
+				_, err := os.Stat(rqlited)
+				return err == nil, nil
+			case "tmpfs":
+				return exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt").Run() == nil, nil
 			}
-			_, err := os.Stat(rqlited)
-			return err == nil, nil
+			return false, errors.New("no such condition")
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
 	})
 }
 
@@ -66,5 +71,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if said := ts.ReadFile("stderr"); got > 1 && strings.Count(said, "\n") != 1 {
 		ts.Fatalf("a mistake should be said in one line")
+	}
+}
+
+// await waits until a program answers on a socket: its store is open then.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await SOCKET")
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("unix", ts.MkAbs(args[0]))
+		if err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nobody listens: %v", err)
+		}
 	}
 }
