@@ -64,8 +64,8 @@ func oneLine(err error) string {
 func newRoot(c console) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trihold",
-		Short: "measure, compare, archive and verify stores behind one repository interface",
-		Long: `trihold measures, compares, archives and verifies stores behind one repository
+		Short: "measure, compare, move, archive and verify stores behind one repository interface",
+		Long: `trihold measures, compares, moves, archives and verifies stores behind one repository
 interface: objects in memory (inmem), SQLite in the program (sqlite), and rqlite in
 processes of its own (rqlite).
 

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"trihold/repo/migrate"
 )
 
 // What the program does is told by the scripts.
@@ -74,19 +76,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await waits until a program answers on a socket: its store is open then.
+// await waits until a program answers on a socket, and so has opened its store, and,
+// if a phase is given, until its migration has that.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await SOCKET")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: await SOCKET [PHASE]")
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("unix", ts.MkAbs(args[0]))
-		if err == nil {
-			ts.Check(conn.Close())
+		a, err := migrate.Ask(context.Background(), ts.MkAbs(args[0]), migrate.Command{Do: migrate.DoStatus})
+		switch {
+		case len(args) == 1 && !errors.Is(err, migrate.ErrNobody):
 			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("nobody listens: %v", err)
+		case len(args) == 2 && err == nil && string(a.Status.Phase) == args[1]:
+			return
+		case time.Now().After(deadline):
+			ts.Fatalf("%s: %v, %+v", args[0], err, a.Status)
 		}
 	}
 }
