@@ -23,8 +23,8 @@ type Harness struct {
 	// reopen a store are then skipped with that reason.
 	Volatile string
 
-	// Except names cases, as group/name, that the backend does not pass, each
-	// with the reason. They are skipped, visibly.
+	// Except names cases, as group/name, or whole groups, that the backend does not
+	// pass, each with the reason. They are skipped, visibly.
 	Except map[string]string
 }
 
@@ -92,6 +92,10 @@ func Conformance(t *testing.T, h Harness) {
 			for _, c := range g.cases {
 				reason, excepted := except[g.name+"/"+c.name]
 				delete(except, g.name+"/"+c.name)
+				if whole, ok := h.Except[g.name]; ok {
+					reason, excepted = whole, true
+					delete(except, g.name)
+				}
 				t.Run(c.name, func(t *testing.T) {
 					switch {
 					case excepted:
