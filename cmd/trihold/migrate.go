@@ -53,10 +53,10 @@ is written later is compared as it arrives. It exits with 1 if rows differ.`,
 of both sides, and lets the writes go on in the target. Afterwards the source follows
 the target. If it takes longer than --max-pause, it is undone.`,
 		[]string{"max-pause", "certificate"}, (*migration).cutover},
-	{migrate.DoRollback, "make the source the store that the program uses again",
-		`rollback is a cutover backwards, with all that was written meanwhile. It ends the
-migration.`,
-		[]string{"max-pause", "certificate"}, (*migration).cutover},
+	{migrate.DoRollback, "keep the source as the store that the program uses, or make it that again",
+		`rollback is a cutover backwards, with all that was written meanwhile. Before the
+cutover it gives the migration up. Either way that is its end.`,
+		[]string{"max-pause", "certificate"}, (*migration).rollback},
 	{migrate.DoComplete, "end the migration after the cutover; nothing is deleted", "", []string{"certificate"}, (*migration).ask},
 }
 

@@ -125,16 +125,27 @@ func (m *migration) ready(ctx context.Context) error {
 	return err
 }
 
-// cutover is cutover or rollback. A comparison is kept in memory, so if no program
-// runs the migration there is none yet.
+// cutover holds writes as short as it can. A comparison is kept in memory, so if no
+// program runs the migration there is none yet.
 func (m *migration) cutover(ctx context.Context) error {
-	if err := m.ready(ctx); err != nil {
+	err := m.ready(ctx)
+	if err == nil && m.offline() {
+		_, err = m.do(ctx, migrate.Command{Do: migrate.DoVerify})
+	}
+	if err != nil {
 		return err
 	}
-	if m.offline() {
-		if _, err := m.do(ctx, migrate.Command{Do: migrate.DoVerify}); err != nil {
-			return err
-		}
+	return m.ask(ctx)
+}
+
+// rollback is a cutover backwards, or gives up what has not been cut over.
+func (m *migration) rollback(ctx context.Context) error {
+	a, err := m.do(ctx, migrate.Command{Do: migrate.DoStatus})
+	if err != nil {
+		return err
+	}
+	if a.Status.Phase == migrate.Switched {
+		return m.cutover(ctx)
 	}
 	return m.ask(ctx)
 }
