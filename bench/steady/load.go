@@ -46,7 +46,7 @@ type Sample struct {
 }
 
 const (
-	workers = 32
+	workers = 64
 	// waiting is how many commits may be due and not begun before the pace is given up.
 	waiting = 1 << 16
 	// readEvery is after how many commits a worker looks at what it has written.

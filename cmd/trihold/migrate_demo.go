@@ -31,8 +31,8 @@ func newMigrateDemo(c console) *cobra.Command {
 		Short: "move a store under load through all three backends, and account for every commit",
 		Long: `demo starts trihold load on an inmem store in a process of its own, and moves that
 store with the commands of trihold migrate: to sqlite with a replica, to rqlite, and
-back to another inmem directory. The moves from a replica to one disk lower the
-durability class, which --accept-class allows.
+back to another inmem directory. The move from a replica to one disk lowers the
+durability class, which --accept-class allows. Without rqlited, rqlite is skipped.
 
 At the end no write may have failed, and every acknowledged commit must be there
 exactly once. The stores are removed, the certificates kept.
