@@ -5,10 +5,10 @@ SEED    ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench fault fault-full migrate-demo mutants lint clean
+.PHONY: help build test bench fault fault-full migrate-demo migrate-torture mutants lint clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: bin/rqlited ## build bin/trihold, and bin/rqlited where there is a C compiler
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trihold ./cmd/trihold
@@ -36,6 +36,9 @@ bench: build ## the quick head-to-head on all three backends
 
 fault: build ## the faults that tell most, on all three backends
 	bin/trihold fault --quick -o bench-results/fault.json
+
+migrate-torture: build ## move stores between all backends 300 times, and kill what takes part at every step
+	bin/trihold fault --migrations --rounds 50 $(if $(SEED),--seed $(SEED)) -o bench-results/migrations.json
 
 fault-full: build ## every fault that this machine and user allow
 	bin/trihold fault -o bench-results/fault-full.json

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"trihold/bench/fault/check"
 	"trihold/bench/fault/history"
 	"trihold/bench/fault/node"
 	"trihold/bench/fault/syscalls"
@@ -30,6 +31,8 @@ type Cell struct {
 	early  bool // the node is a negative control
 	tools  tools
 
+	migration *migration // nil unless the store is moved
+
 	mu   sync.Mutex
 	node *victim // guarded by mu; nil while there is none
 
@@ -37,8 +40,9 @@ type Cell struct {
 	peak     int64
 	observed int64
 	damage   []string
-	injected time.Duration // when the script began
-	healed   time.Duration // when it ended, or last called Healed
+	verdicts []check.Verdict // besides those of the checkers
+	injected time.Duration   // when the script began
+	healed   time.Duration   // when it ended, or last called Healed
 }
 
 // Observe adds to the count of how often the fault has struck. A cell in which it

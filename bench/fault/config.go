@@ -20,6 +20,8 @@ type Config struct {
 	Stores []string
 	Faults []string // default: all
 	Extra  []Fault  // known besides those of the Catalogue
+	// Migrations moves stores between backends, instead of breaking one.
+	Migrations bool
 	// Simulated is a store on a simulated disk; nil leaves those cells out.
 	Simulated *Simulated
 	Quick     bool   // of all, a dozen that tell most, and less traffic
@@ -55,6 +57,8 @@ func (c *Config) complete() error {
 	switch {
 	case c.Rounds < 1:
 		return invalid("--rounds is %d; it must be at least 1", c.Rounds)
+	case c.Migrations && len(c.Faults) > 0:
+		return invalid("what is broken while stores are moved is one fault: leave out --faults")
 	case c.Replay != "" && (len(c.Stores) > 0 || len(c.Faults) > 0):
 		return invalid("a replay names its fault and its store; leave out --faults and --stores")
 	}

@@ -13,11 +13,15 @@ type control struct {
 	about string
 	early bool // the node answers some operations before it does them
 	needs Needs
+	of    Fault // what its cell is otherwise like
 	Break func(ctx context.Context, c *Cell) error
 }
 
-// controls are run on each subject, whatever faults are.
-func controls() []control {
+// controls are run on a subject, whatever faults are.
+func controls(s Subject) []control {
+	if s.To != "" {
+		return migrationControls()
+	}
 	return []control{
 		{
 			name: "control-early", early: true,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"trihold/bench/fault/history"
 	"trihold/bench/fault/simulate"
 )
 
@@ -31,6 +32,11 @@ type Fault struct {
 	// Steady is how soon after it reads and writes must be answered again; the
 	// default is 20 s.
 	Steady time.Duration
+	// Setup is what the store is filled with; the default is traffic.DefaultSetup.
+	Setup history.Setup
+	// Final reads everything in the end; nil is reading the store, and once more after
+	// a kill.
+	Final func(ctx context.Context, c *Cell) ([]*history.Final, error)
 	// Break is the script. It injects, tells c how often the fault has struck, and
 	// heals: when it returns nil, the store is open and nothing is broken any more.
 	Break func(ctx context.Context, c *Cell) error
@@ -59,8 +65,12 @@ func Catalogue() []Fault {
 
 // faults returns the faults of names; none are all, or the quick ones.
 func (c Config) faults(names []string) ([]Fault, error) {
-	all := slices.Concat(Catalogue(), c.Extra)
+	all := slices.Concat(Catalogue(), c.Extra, []Fault{migrationFault()})
+	if len(names) == 0 && c.Migrations {
+		return []Fault{migrationFault()}, nil
+	}
 	if len(names) == 0 {
+		all = all[:len(all)-1] // nothing is moved unless that is asked for
 		if c.Quick {
 			all = slices.DeleteFunc(all, func(f Fault) bool { return !f.Quick })
 		}

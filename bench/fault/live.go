@@ -81,7 +81,7 @@ func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 		return out
 	}
 	c := &Cell{Subject: t.subject, home: dir, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(),
-		crowd: &traffic.Crowd{Setup: traffic.DefaultSetup, Seed: t.seed, Clients: r.volume().clients, Rate: r.volume().rate}}
+		crowd: &traffic.Crowd{Setup: cmp.Or(t.fault.Setup, traffic.DefaultSetup), Seed: t.seed, Clients: r.volume().clients, Rate: r.volume().rate}}
 	c.crowd.Do = c.do
 	limit, steady := cmp.Or(t.fault.Limit, defaultLimit), cmp.Or(t.fault.Steady, defaultSteady)
 	watched, cancel := context.WithTimeoutCause(ctx, gateWait+limit+steady+endWait, errors.New("the watchdog has ended the cell"))
@@ -152,7 +152,11 @@ func (c *Cell) live(ctx context.Context, t *trial, limit, steady time.Duration) 
 	if err != nil {
 		return evidence, &stageError{stageLive, err}
 	}
-	if evidence.Finals, err = c.finals(ctx); err != nil {
+	final := (*Cell).finals
+	if t.fault.Final != nil {
+		final = func(c *Cell, ctx context.Context) ([]*history.Final, error) { return t.fault.Final(ctx, c) }
+	}
+	if evidence.Finals, err = final(c, ctx); err != nil {
 		return evidence, &stageError{stageFinal, err}
 	}
 	return evidence, nil
@@ -250,9 +254,12 @@ func judge(out *result.Cell, t *trial, c *Cell, e *check.Evidence, err error) {
 	if e != nil {
 		summarize(out, e.History)
 	}
+	if c.migration != nil {
+		out.Migration = c.migration.summary(e)
+	}
 	switch {
 	case err == nil:
-		inspect(out, e)
+		inspect(out, c, e)
 	case errors.Is(err, damage.ErrNothing):
 		out.Verdict, out.Why = result.Skipped, oneLine(err)
 		return
@@ -273,12 +280,12 @@ func judge(out *result.Cell, t *trial, c *Cell, e *check.Evidence, err error) {
 }
 
 // inspect runs the checkers over the evidence.
-func inspect(out *result.Cell, e *check.Evidence) {
+func inspect(out *result.Cell, c *Cell, e *check.Evidence) {
 	ctx, cancel := context.WithTimeout(context.Background(), endWait)
 	defer cancel()
 	out.Verdict = result.Passed
 	var why []string
-	for _, v := range check.Run(ctx, e) {
+	for _, v := range append(check.Run(ctx, e), c.verdicts...) {
 		out.Checks = append(out.Checks, result.Check{Name: v.Checker, Result: string(v.Result), Detail: v.Detail, Ops: v.Ops, Took: v.Took})
 		out.Lost, out.LostFor = max(out.Lost, v.Lost), max(out.LostFor, v.LostFor)
 		if v.Result != check.OK {

@@ -31,9 +31,12 @@ func (r *run) plan(ctx context.Context) ([]*trial, error) {
 		return nil, err
 	}
 	var trials []*trial
-	for _, s := range subjects {
-		for _, k := range controls() {
-			trials = append(trials, &trial{fault: Fault{}, subject: s, seed: cellSeed(r.config.Seed, k.name, s.Name, 0), control: &k})
+	for i, s := range subjects {
+		if s.To != "" && i > 0 && r.config.Quick {
+			break // whoever is blind for one move is for all
+		}
+		for _, k := range controls(s) {
+			trials = append(trials, &trial{fault: k.of, subject: s, seed: cellSeed(r.config.Seed, k.name, s.Name, 0), control: &k})
 		}
 	}
 	trials = append(trials, r.simulations(subjects, faults)...)
@@ -78,6 +81,9 @@ func (r *run) subjects(ctx context.Context) ([]Subject, error) {
 	if len(names) == 0 {
 		names = defaults
 	}
+	if len(r.config.Stores) == 0 && r.config.Migrations {
+		names = []string{liveBackend}
+	}
 	found, err := findSubjects(names)
 	if err != nil {
 		return nil, err
@@ -102,14 +108,23 @@ func (r *run) probe(ctx context.Context, s Subject) (err error) {
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	n, err := node.Start(node.Config{Command: r.config.Node(nil), Name: "n1", URL: s.at(dir), Setup: traffic.DefaultSetup})
-	if err != nil {
-		return err
+	urls := []string{s.at(dir)}
+	if s.To != "" {
+		urls = append(urls, strings.ReplaceAll(placeURL(s.To, "target"), dirMark, dir))
 	}
-	if _, err := n.Open(ctx); err != nil {
-		return errors.Join(err, n.Kill())
+	for _, url := range urls {
+		n, err := node.Start(node.Config{Command: r.config.Node(nil), Name: "n1", URL: url, Setup: traffic.DefaultSetup})
+		if err != nil {
+			return err
+		}
+		if _, err := n.Open(ctx); err != nil {
+			return errors.Join(err, n.Kill())
+		}
+		if err := n.Stop(); err != nil {
+			return err
+		}
 	}
-	return n.Stop()
+	return nil
 }
 
 // parseTrial returns the cell of an ID.
@@ -127,9 +142,9 @@ func (c Config) parseTrial(id string) (*trial, error) {
 		return nil, err
 	}
 	t := &trial{subject: subjects[0], seed: seed}
-	for _, k := range controls() {
+	for _, k := range controls(t.subject) {
 		if k.name == parts[0] {
-			t.control = &k
+			t.control, t.fault = &k, k.of
 			return t, nil
 		}
 	}

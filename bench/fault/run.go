@@ -81,7 +81,7 @@ func (r *run) cells(ctx context.Context, trials []*trial, began time.Time) (cell
 }
 
 func (r *run) volume() volume {
-	if r.config.Quick {
+	if r.config.Quick || r.config.Migrations {
 		return quickVolume
 	}
 	return standardVolume
@@ -90,7 +90,7 @@ func (r *run) volume() volume {
 // replayLine is the command that runs a cell again.
 func (r *run) replayLine(t *trial) string {
 	line := "trihold fault "
-	if r.config.Quick {
+	if r.config.Quick || r.config.Migrations {
 		line += "--quick "
 	}
 	return line + "--replay " + t.id()

@@ -11,6 +11,8 @@ type Subject struct {
 	Backend string
 	Class   string
 	URL     string // with {dir} for the cell's directory
+	// From and To are the backends between which the store is moved; empty if it stays.
+	From, To string
 	// Linked is the URL under which a program of its own finds the store over the
 	// network, with {addr}; empty if there is none between the two.
 	Linked string
@@ -55,7 +57,7 @@ func Subjects() []Subject {
 
 // findSubjects returns the subjects of names, each of a subject or a backend.
 func findSubjects(names []string) ([]Subject, error) {
-	all := Subjects()
+	all := slices.Concat(Subjects(), Pairs())
 	var found []Subject
 	for _, name := range names {
 		n := len(found)

@@ -56,7 +56,7 @@ func (c *Cell) prepare(ctx context.Context, t *trial) (err error) {
 
 // spawn starts a process that has not opened the store yet.
 func (c *Cell) spawn(ctx context.Context, rules ...syscalls.Rule) (*victim, error) {
-	config := node.Config{Name: "n1", URL: c.Subject.at(c.Dir), Setup: c.crowd.Setup, Early: c.early}
+	config := node.Config{Name: "n1", URL: c.Subject.at(c.Dir), Setup: c.crowd.Setup, Early: c.early, Follow: c.Subject.To != ""}
 	if c.tools.link != nil {
 		config.URL = strings.ReplaceAll(c.Subject.Linked, addrMark, c.tools.link.proxy.Addr())
 	}

@@ -195,3 +195,12 @@ func (s *Sampler) Stop() (peak int64, err error) {
 
 // Exe returns the path of a process's program.
 func Exe(pid int) (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) }
+
+// Args returns the command line of a process.
+func Args(pid int) ([]string, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return nil, fmt.Errorf("read the arguments of process %d: %w", pid, err)
+	}
+	return p.CmdLine()
+}

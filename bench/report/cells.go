@@ -39,6 +39,9 @@ func CellsText(w io.Writer, f *result.File) error {
 	if err := cellTable(&b, f); err != nil {
 		return err
 	}
+	for _, line := range MigrationLines(f) {
+		b.WriteString(line + "\n")
+	}
 	for _, line := range CellNotes(f) {
 		b.WriteString(line + "\n")
 	}

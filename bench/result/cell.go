@@ -31,6 +31,7 @@ type Cell struct {
 	PeakBytes   int64          `json:"peak_bytes"` // PSS of all processes
 	Checks      []Check        `json:"checks,omitempty"`
 	Simulations *Simulations   `json:"simulations,omitempty"` // of a cell that runs in this process on a simulated disk
+	Migration   *Migration     `json:"migration,omitempty"`   // of a cell that moves its store
 	Artefacts   []string       `json:"artefacts,omitempty"`   // what was kept
 	Wall        time.Duration  `json:"wall_ns"`
 }

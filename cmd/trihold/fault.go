@@ -41,12 +41,14 @@ What is left of a bad cell is kept, and the line that runs the cell again is pri
 ` + exitCodes,
 		Example: `  trihold fault --quick
   trihold fault --faults kill,power-loss --stores inmem,sqlite --rounds 5
+  trihold fault --migrations --rounds 50 --seed 7
   trihold fault --replay kill@inmem/disk@1234`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, c) },
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.config.Quick, "quick", false, "only the faults that tell most")
+	fl.BoolVar(&f.config.Migrations, "migrations", false, "move stores from each backend to each other one instead, and kill what takes part at every step")
 	fl.StringSliceVar(&f.config.Faults, "faults", nil, "faults to inject (default: all)")
 	fl.StringSliceVar(&f.config.Stores, "stores", nil, "stores to break (default: inmem/disk, sqlite/disk and rqlite/disk, as far as they can be opened)")
 	fl.IntVar(&f.config.Rounds, "rounds", 0, "how often each cell is run, with another seed (default: 1)")

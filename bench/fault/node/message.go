@@ -6,6 +6,7 @@ import (
 
 	"trihold/bench/fault/history"
 	"trihold/bench/remote"
+	"trihold/repo/driver"
 )
 
 type verb string
@@ -16,6 +17,12 @@ const (
 	doOp    verb = "op"
 	doFinal verb = "final"
 	doClose verb = "close"
+
+	doArm      verb = "arm"
+	doAwait    verb = "await"
+	doRelease  verb = "release"
+	doFollowed verb = "followed"
+	doRev      verb = "rev"
 )
 
 // A request asks for one thing. Requests are served at the same time.
@@ -37,6 +44,8 @@ type openArgs struct {
 	URL   string        `json:"url"`
 	Setup history.Setup `json:"setup"`
 	Early bool          `json:"early,omitempty"`
+	// Follow makes the process follow the changes from the beginning.
+	Follow bool `json:"follow,omitempty"`
 }
 
 // Opened describes a store that was opened.
@@ -45,6 +54,14 @@ type Opened struct {
 	Class     string   `json:"class"`
 	Rev       int64    `json:"rev"`
 	Addresses []string `json:"addresses,omitempty"` // of the store's own processes
+	// Fence is that of a store which package steps watches; nil if there is none.
+	Fence *driver.Fence `json:"fence,omitempty"`
+}
+
+// A Followed is what was told by the change stream, which was followed all the time.
+type Followed struct {
+	After   int64            `json:"after"` // where it began
+	Changes []history.Change `json:"changes"`
 }
 
 // opArgs are the arguments of doOp.

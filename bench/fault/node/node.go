@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trihold/bench/fault/history"
+	"trihold/bench/fault/steps"
 	"trihold/bench/proc"
 	"trihold/bench/remote"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	// Early makes the node a negative control: it answers operations of kind
 	// history.Note before it does them.
 	Early bool
+	// Follow makes the node follow the changes from the time when it is opened.
+	Follow bool
 }
 
 // A Node is a process with a store. Its methods may be called concurrently.
@@ -87,7 +90,7 @@ func (n *Node) Tree() proc.Tree { return n.child.Tree() }
 
 // Open opens the store.
 func (n *Node) Open(ctx context.Context) (o Opened, err error) {
-	args := openArgs{URL: n.config.URL, Setup: n.config.Setup, Early: n.config.Early}
+	args := openArgs{URL: n.config.URL, Setup: n.config.Setup, Early: n.config.Early, Follow: n.config.Follow}
 	return o, n.call(ctx, doOpen, args, &o)
 }
 
@@ -99,6 +102,25 @@ func (n *Node) Final(ctx context.Context) (*history.Final, error) {
 	f := &history.Final{}
 	return f, n.call(ctx, doFinal, n.config.Name, f)
 }
+
+// Followed returns the changes that were followed, up to a revision.
+func (n *Node) Followed(ctx context.Context, rev int64) (f Followed, err error) {
+	return f, n.call(ctx, doFollowed, rev, &f)
+}
+
+// Rev returns the revision of the store.
+func (n *Node) Rev(ctx context.Context) (rev int64, err error) {
+	return rev, n.call(ctx, doRev, nil, &rev)
+}
+
+// Arm puts a rule of package steps in force.
+func (n *Node) Arm(ctx context.Context, r steps.Rule) error { return n.call(ctx, doArm, r, nil) }
+
+// Await waits until the rule strikes.
+func (n *Node) Await(ctx context.Context) error { return n.call(ctx, doAwait, nil, nil) }
+
+// Release lets whoever waits at the rule's step go on.
+func (n *Node) Release(ctx context.Context) error { return n.call(ctx, doRelease, nil, nil) }
 
 // Close closes the store; the process goes on.
 func (n *Node) Close(ctx context.Context) error { return n.call(ctx, doClose, nil, nil) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trihold/bench/fault/history"
+	"trihold/bench/fault/steps"
 	"trihold/bench/fault/traffic"
 	"trihold/bench/remote"
 	"trihold/repo"
@@ -28,8 +29,14 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		if err := dec.Decode(&r); err != nil {
 			break // whoever asked is gone, or has closed the input: stop
 		}
-		if r.Do == doOp {
+		switch r.Do {
+		case doOp:
 			under.Go(func() { s.answer(r.ID, s.op, ctx, r) })
+			continue
+		case doAwait:
+			under.Go(func() {
+				s.answer(r.ID, func(ctx context.Context, _ request) (any, error) { return nil, steps.Await(ctx) }, ctx, r)
+			})
 			continue
 		}
 		s.answer(r.ID, s.control, ctx, r)
@@ -47,6 +54,8 @@ type server struct {
 	// Set by open, before any operation is asked for.
 	store *repo.Store
 	args  openArgs
+
+	subscription *traffic.Subscription // nil if the changes are not followed
 }
 
 // answer serves a request and sends the reply. A reply that cannot be sent has
@@ -75,6 +84,21 @@ func (s *server) control(ctx context.Context, r request) (any, error) {
 		return nil, errNotOpen
 	}
 	switch r.Do {
+	case doArm:
+		var rule steps.Rule
+		if err := json.Unmarshal(r.Args, &rule); err != nil {
+			return nil, fmt.Errorf("%s: arguments: %w", r.Do, err)
+		}
+		steps.Arm(rule)
+		return nil, nil
+	case doRelease:
+		steps.Release()
+		return nil, nil
+	case doFollowed:
+		return s.followed(ctx, r)
+	case doRev:
+		st, err := s.store.Status(ctx)
+		return int64(st.Rev), err
 	case doFill:
 		return nil, traffic.Fill(ctx, s.store, s.args.Setup)
 	case doFinal:
@@ -101,8 +125,33 @@ func (s *server) open(ctx context.Context, r request) (o Opened, err error) {
 	if err != nil {
 		return o, errors.Join(err, store.Close())
 	}
-	s.store = store
-	return Opened{Backend: status.Backend, Class: string(status.Class), Rev: int64(status.Rev), Addresses: status.Addresses}, nil
+	o = Opened{Backend: status.Backend, Class: string(status.Class), Rev: int64(status.Rev), Addresses: status.Addresses}
+	if watched, ok := store.Driver().(*steps.Store); ok {
+		if o.Fence, err = steps.FenceOf(ctx, watched); err != nil {
+			return o, errors.Join(err, store.Close())
+		}
+	}
+	if s.store = store; s.args.Follow {
+		s.subscription = traffic.Subscribe(ctx, store, o.Rev)
+	}
+	return o, nil
+}
+
+// followWait is how long a change may take to be told.
+const followWait = 10 * time.Second
+
+func (s *server) followed(ctx context.Context, r request) (any, error) {
+	var rev int64
+	if err := json.Unmarshal(r.Args, &rev); err != nil {
+		return nil, fmt.Errorf("%s: arguments: %w", r.Do, err)
+	}
+	if s.subscription == nil {
+		return nil, errors.New("the changes are not followed")
+	}
+	ctx, cancel := context.WithTimeout(ctx, followWait)
+	defer cancel()
+	changes, err := s.subscription.UpTo(ctx, rev)
+	return Followed{After: s.subscription.After, Changes: changes}, err
 }
 
 func (s *server) op(ctx context.Context, r request) (any, error) {
