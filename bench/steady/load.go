@@ -58,15 +58,15 @@ const (
 func (l *Load) Run(ctx context.Context) (*Ledger, Counts, error) {
 	l.hist = result.NewHistogram()
 	ledger := &Ledger{parts: make([][]entry, workers), slots: make([]entry, workers)}
-	due := make(chan time.Time, waiting)
-	var writers sync.WaitGroup
-	for w := range workers {
-		writers.Go(func() { l.work(ledger, w, due) })
-	}
 	if l.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.For)
 		defer cancel()
+	}
+	due := make(chan time.Time, waiting)
+	var writers sync.WaitGroup
+	for w := range workers {
+		writers.Go(func() { l.work(ctx, ledger, w, due) })
 	}
 	start := time.Now()
 	over, shown := make(chan struct{}), make(chan struct{})
@@ -101,18 +101,17 @@ func pace(ctx context.Context, p load.Pacer, start time.Time, due chan<- time.Ti
 	}
 }
 
-// work is one worker. It does not end before its commits have: an interrupt stops the
-// pace, and leaves nothing uncertain.
-func (l *Load) work(ledger *Ledger, w int, due <-chan time.Time) {
-	ctx := context.Background()
+// work is one worker. When ctx ends it begins no commit any more, but one that is
+// under way is waited for, so that nothing is left uncertain.
+func (l *Load) work(ctx context.Context, ledger *Ledger, w int, due <-chan time.Time) {
 	slot := &ledger.slots[w]
 	lost := true // what the worker's row is must be looked up
 	for n := int64(0); ; n++ {
 		at, more := <-due
-		if !more {
+		if !more || ctx.Err() != nil {
 			break
 		}
-		e, err := l.Store.attempt(ctx, slot, w, n, lost || n%readEvery == 0 && slot.rev > 0, lost)
+		e, err := l.Store.attempt(context.WithoutCancel(ctx), slot, w, n, lost || n%readEvery == 0 && slot.rev > 0, lost)
 		lost = err != nil
 		ledger.parts[w] = append(ledger.parts[w], e)
 		l.note(e, time.Since(at), err)
