@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/user"
 	"runtime/debug"
@@ -81,7 +82,7 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 		return l.doStalled(ctx, c, stalled)
 	}
 	if g == nil {
-		return a, driver.Failed(string(c.Do), driver.ErrInvalid, fmt.Errorf("there is no migration of %s; begin one with trihold migrate start", l.current.Load().name))
+		return a, l.noMigration(ctx, c)
 	}
 	switch c.Do {
 	case DoPause:
@@ -109,6 +110,17 @@ func (l *Live) Do(ctx context.Context, c Command) (a Answer, err error) {
 		a.Certificate = g.certificate(s)
 	}
 	return a, err
+}
+
+// noMigration says why there is nothing to be told about a migration here.
+func (l *Live) noMigration(ctx context.Context, c Command) error {
+	name := l.current.Load().name
+	why := fmt.Errorf("there is no migration of %s; begin one with trihold migrate start", name)
+	if s, err := l.side(ctx, name); err == nil && !s.record.Phase.Over() {
+		why = fmt.Errorf("migration %s of %s is run by %s; ask that program, or, if it is no more, open the store with runner=%s in its URL",
+			s.record.ID, name, s.record.Runner, url.QueryEscape(s.record.Runner))
+	}
+	return driver.Failed(string(c.Do), driver.ErrInvalid, why)
 }
 
 // doStalled carries out a command about a migration that could not be taken up.
@@ -218,7 +230,10 @@ func (l *Live) run(ctx context.Context, live, follower *side, o Options, rows in
 
 // identity names this program among those that may run a migration.
 func (l *Live) identity() string {
-	if l.admin == nil {
+	switch {
+	case l.c.Runner != "":
+		return l.c.Runner
+	case l.admin == nil:
 		return ""
 	}
 	return l.admin.identity()

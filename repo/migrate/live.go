@@ -27,12 +27,17 @@ type Config struct {
 	// Admin is the path of the Unix socket where the program can be asked to
 	// migrate; empty is none. One program at a time has it.
 	Admin string
+	// Runner is what this program is called among those that use the store. A program
+	// goes on with a migration that one of the same name has begun. The default is the
+	// host and the path of the socket, so it has to be set where hosts change their
+	// names.
+	Runner string
 	// Logger hears of migrations; the default is slog.Default.
 	Logger *slog.Logger
 }
 
 func openURL(ctx context.Context, u *driver.URL) (driver.Store, error) {
-	c := Config{Admin: u.Params.String("admin", "")}
+	c := Config{Admin: u.Params.String("admin", ""), Runner: u.Params.String("runner", "")}
 	c.Store = u.Path
 	if u.Hosts != nil {
 		return nil, fmt.Errorf("write %s: and then the whole name of a store, such as %s:inmem:data: %w", Scheme, Scheme, driver.ErrInvalid)
@@ -193,7 +198,7 @@ func (l *Live) resume(ctx context.Context) error {
 		if err := s.reload(ctx); err != nil {
 			return err
 		}
-		if !s.record.Phase.Over() && l.admin != nil && s.record.Runner == l.admin.identity() {
+		if !s.record.Phase.Over() && l.admin != nil && s.record.Runner == l.identity() {
 			return l.goOn(ctx, s)
 		}
 		f, err := s.fence(ctx)
@@ -225,7 +230,7 @@ func (l *Live) goOn(ctx context.Context, s *side) error {
 		return nil
 	}
 	err = fmt.Errorf("go on with migration %s from %s to %s: %w", rec.ID, rec.Source, rec.Target, err)
-	if f, unread := s.fence(ctx); f != nil || unread != nil || ctx.Err() != nil {
+	if f, unread := s.fence(ctx); f != nil || unread != nil || ctx.Err() != nil || errors.Is(err, driver.ErrCorrupt) {
 		return errors.Join(err, unread)
 	}
 	l.c.Logger.Error("a migration rests", "err", err)

@@ -3,6 +3,8 @@ package migrate
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +106,27 @@ func TestASecondMigrationOfOneSourceIsRefused(t *testing.T) {
 	two := open(t, source)
 	if _, err := two.live.Do(t.Context(), Command{Do: DoStart, To: place(t, "inmem")}); !errors.Is(err, driver.ErrInvalid) {
 		t.Errorf("a second one of another program: %v", err)
+	}
+}
+
+// Hosts may change their names, as containers do.
+func TestAMigrationIsTakenUpUnderTheNameOfItsRunner(t *testing.T) {
+	s := open(t, place(t, "inmem"))
+	s.fill(10)
+	s.must(Command{Do: DoStart, To: place(t, "sqlite")})
+	s.await(Tailing)
+	first := s.live.identity()
+	s.close()
+	s.url = strings.Replace(s.url, "admin=", "runner=elsewhere&admin=", 1)
+	s.reopen()
+	_, err := s.live.Do(t.Context(), Command{Do: DoStatus})
+	if !errors.Is(err, driver.ErrInvalid) || !strings.Contains(err.Error(), "runner="+url.QueryEscape(first)) {
+		t.Errorf("the migration of another program: %v", err)
+	}
+	s.close()
+	s.url = strings.Replace(s.url, "runner=elsewhere", "runner="+url.QueryEscape(first), 1)
+	s.reopen()
+	if st := s.must(Command{Do: DoStatus}).Status; st.Phase != Tailing {
+		t.Errorf("taken up, it is %+v", st)
 	}
 }
