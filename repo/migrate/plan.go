@@ -139,6 +139,7 @@ func survey(ctx context.Context, store driver.Store, t *driver.Table) (pt PlanTa
 		if c.end {
 			break
 		}
+		limit = min(maxChunk, 2*limit) // it may have been one busy place
 	}
 	if err := repeated(ctx, store, t, complain); err != nil {
 		return pt, nil, err
