@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -185,97 +184,6 @@ func (l *Live) Prepare(ctx context.Context, s *driver.Schema) error {
 	return l.admin.listen(l)
 }
 
-// maxHops bounds how often data may have moved since a program's configuration was
-// written.
-const maxHops = 16
-
-// resume finds the live store, beginning at the configured one, and takes up what has
-// been interrupted.
-func (l *Live) resume(ctx context.Context) error {
-	for range maxHops {
-		r := l.current.Load()
-		s := &side{name: r.name, store: r.store, schema: l.schema}
-		if err := s.reload(ctx); err != nil {
-			return err
-		}
-		if !s.record.Phase.Over() && l.admin != nil && s.record.Runner == l.identity() {
-			return l.goOn(ctx, s)
-		}
-		f, err := s.fence(ctx)
-		if err != nil {
-			return err
-		}
-		if f == nil || !f.Closed {
-			return nil
-		}
-		if f.To == "" || f.To == r.name {
-			return f.Moved("open " + r.name)
-		}
-		next, err := l.prepared(ctx, f.To)
-		if err != nil {
-			return fmt.Errorf("%w; it could not be opened: %w", f.Moved("open "+r.name), err)
-		}
-		l.goTo(next)
-	}
-	return driver.Failed("open", driver.ErrMoved, fmt.Errorf("the data of %s has moved more than %d times; name the store where it is now", l.c.Store, maxHops))
-}
-
-// goOn takes up the migration of a record. If one of the stores cannot be opened, the
-// other one is served alone, provided that it is the live one: the service is not to
-// depend on both.
-func (l *Live) goOn(ctx context.Context, s *side) error {
-	rec := s.record
-	err := l.takeUp(ctx, rec)
-	if err == nil {
-		return nil
-	}
-	err = fmt.Errorf("go on with migration %s from %s to %s: %w", rec.ID, rec.Source, rec.Target, err)
-	if f, unread := s.fence(ctx); f != nil || unread != nil || ctx.Err() != nil || errors.Is(err, driver.ErrCorrupt) {
-		return errors.Join(err, unread)
-	}
-	l.c.Logger.Error("a migration rests", "err", err)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stalled = err
-	return nil
-}
-
-func (l *Live) takeUp(ctx context.Context, rec Record) error {
-	source, err := l.side(ctx, rec.Source)
-	if err != nil {
-		return err
-	}
-	target, err := l.side(ctx, rec.Target)
-	if err != nil {
-		return err
-	}
-	if target.record.ID != "" && target.record.ID != source.record.ID {
-		return driver.Failed("migrate", driver.ErrInvalid, fmt.Errorf("%s says migration %s, %s says %s", source.name, source.record.ID, target.name, target.record.ID))
-	}
-	live, follower, err := sort(ctx, source, target)
-	if err != nil {
-		return err
-	}
-	l.goTo(l.routeOf(live.name))
-	switch {
-	case live.record.Phase.Over():
-		return nil
-	case follower.record.ID == "": // it was interrupted before anything was written there
-		return l.start(ctx, live, follower, Options{}, 0)
-	}
-	return l.run(ctx, live, follower, Options{}, 0)
-}
-
-// side opens one side of a migration and reads its record.
-func (l *Live) side(ctx context.Context, name string) (*side, error) {
-	r, err := l.prepared(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	s := &side{name: r.name, store: r.store, schema: l.schema}
-	return s, s.reload(ctx)
-}
-
 func (l *Live) routeOf(name string) *route {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -367,71 +275,6 @@ func (l *Live) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error)
 	}
 }
 
-// Changes implements driver.Store. It goes over to the next store where the one
-// before has ended.
-func (l *Live) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.Change, error] {
-	return func(yield func(driver.Change, error) bool) {
-		for {
-			r := l.current.Load()
-			more, err := l.changesOf(ctx, r, &after, yield)
-			if err != nil {
-				yield(driver.Change{}, err)
-			}
-			if !more {
-				return
-			}
-		}
-	}
-}
-
-// changesOf yields the changes of a route until the next one has those behind them. It
-// reports whether to go on there.
-func (l *Live) changesOf(ctx context.Context, r *route, after *driver.Rev, yield func(driver.Change, error) bool) (more bool, _ error) {
-	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var at atomic.Int64
-	at.Store(int64(*after))
-	go l.leaveWhenMoved(inner, cancel, r, &at)
-	for c, err := range r.store.Changes(inner, *after) {
-		switch {
-		case err == nil:
-			if !yield(c, nil) {
-				return false, nil
-			}
-			*after = c.Rev
-			at.Store(int64(c.Rev))
-		case inner.Err() != nil && ctx.Err() == nil:
-			return true, nil
-		default:
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// leaveWhenMoved calls cancel when another route is current and has the changes after
-// at. Until it has, those of the route before go on: it follows the other one.
-func (l *Live) leaveWhenMoved(ctx context.Context, cancel func(), r *route, at *atomic.Int64) {
-	for {
-		woken, current := l.woken.Load(), l.current.Load()
-		wait := time.Duration(1<<63 - 1)
-		if current != r {
-			st, err := current.store.Status(ctx)
-			if err == nil && st.Rev >= driver.Rev(at.Load()) && st.Oldest <= driver.Rev(at.Load()) {
-				cancel()
-				return
-			}
-			wait = fencePoll
-		}
-		select {
-		case <-*woken:
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Status implements driver.Store.
 func (l *Live) Status(ctx context.Context) (driver.Status, error) {
 	return l.current.Load().store.Status(ctx)
@@ -459,67 +302,4 @@ func (l *Live) Close() error {
 		errs = append(errs, r.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// A snapshot is one of the live store. A backend may find out only at the first read
-// that its store is closed; then it is begun again where the data is now.
-type snapshot struct {
-	driver.Snapshot
-	live  *Live
-	mode  driver.Mode
-	route *route
-	read  bool // something has been returned
-}
-
-// Get implements driver.Snapshot.
-func (s *snapshot) Get(ctx context.Context, t *driver.Table, key driver.Key) (driver.Row, error) {
-	for {
-		row, err := s.Snapshot.Get(ctx, t, key)
-		if s.read || !errors.Is(err, driver.ErrMoved) {
-			s.read = true
-			return row, err
-		}
-		if err := s.again(ctx, err); err != nil {
-			return driver.Row{}, err
-		}
-	}
-}
-
-// Scan implements driver.Snapshot.
-func (s *snapshot) Scan(ctx context.Context, span driver.Span) iter.Seq2[driver.Row, error] {
-	return func(yield func(driver.Row, error) bool) {
-		for again := true; again; {
-			again = false
-			for row, err := range s.Snapshot.Scan(ctx, span) {
-				if !s.read && errors.Is(err, driver.ErrMoved) {
-					if err := s.again(ctx, err); err != nil {
-						yield(driver.Row{}, err)
-						return
-					}
-					again = true
-					break
-				}
-				s.read = true
-				if !yield(row, err) {
-					return
-				}
-			}
-		}
-		s.read = true
-	}
-}
-
-// again begins the snapshot anew.
-func (s *snapshot) again(ctx context.Context, cause error) error {
-	if err := s.live.moved(ctx, s.route, s.live.woken.Load(), cause); err != nil {
-		return err
-	}
-	next, err := s.live.Begin(ctx, s.mode)
-	if err != nil {
-		return err
-	}
-	fresh := next.(*snapshot)
-	err = s.Snapshot.Close()
-	s.Snapshot, s.route = fresh.Snapshot, fresh.route
-	return err
 }

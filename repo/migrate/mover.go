@@ -202,68 +202,6 @@ func (m *mover) refresh(ctx context.Context) error {
 	return nil
 }
 
-// compareSome compares the next range of the sides, both at the same revision. It
-// reports whether it was the last one.
-func (m *mover) compareSome(ctx context.Context) (end bool, err error) {
-	s := m.sums
-	t := m.schema.Tables[s.table]
-	source, err := scan(ctx, m.live.store, t, s.key, "", compareRows)
-	if err != nil {
-		return false, err
-	}
-	if err := m.tail.await(ctx, source.rev); err != nil {
-		return false, err
-	}
-	// What is on its way to the follower is compared when it has arrived.
-	onTheWay := map[driver.Key]bool{}
-	m.tail.pending(source.rev, func(c driver.Change) {
-		for _, k := range c.Keys {
-			if k.Table == t {
-				onTheWay[k.Key] = true
-			}
-		}
-	})
-	to := driver.Key("")
-	if !source.end {
-		to = source.rows[len(source.rows)-1].key
-	}
-	copied, err := scanAll(ctx, m.follower.store, t, s.key, to)
-	if err != nil {
-		return false, err
-	}
-	s.compare(t, source.rows, copied, onTheWay)
-	if s.key = to; source.end {
-		s.table++
-	}
-	if s.table < len(m.schema.Tables) {
-		return false, nil
-	}
-	s.done, s.at, s.rev = true, time.Now(), m.follower.record.Applied
-	return true, nil
-}
-
-const compareRows = 1000
-
-// scanAll reads all rows behind a key, to the end of the table or to a key.
-func scanAll(ctx context.Context, store driver.Store, t *driver.Table, after, to driver.Key) ([]keyed, error) {
-	if to != "" {
-		c, err := scan(ctx, store, t, after, to, 0)
-		return c.rows, err
-	}
-	var all []keyed
-	for {
-		c, err := scan(ctx, store, t, after, "", compareRows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c.rows...)
-		if c.end {
-			return all, nil
-		}
-		after = c.rows[len(c.rows)-1].key
-	}
-}
-
 // repair writes the rows that differ once more, whatever the follower has.
 func (m *mover) repair(ctx context.Context, refs []rowRef) error {
 	var deletes []driver.Write

@@ -38,13 +38,16 @@ func follow(ctx context.Context, store driver.Store, after driver.Rev) *tail {
 	ctx, stop := context.WithCancel(ctx)
 	t := &tail{stop: stop, last: after, since: time.Now()}
 	t.wake = sync.NewCond(&t.mu)
-	context.AfterFunc(ctx, func() { // a reader that waits for room must end, too
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.wake.Broadcast()
-	})
+	context.AfterFunc(ctx, t.broadcast) // a reader that waits for room must end, too
 	t.done.Go(func() { t.read(ctx, store, after) })
 	return t
+}
+
+// broadcast wakes all who wait.
+func (t *tail) broadcast() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wake.Broadcast()
 }
 
 func (t *tail) read(ctx context.Context, store driver.Store, after driver.Rev) {
@@ -133,12 +136,7 @@ var errBehind = errors.New("the commits to be applied first are too many")
 
 // await waits until the commits up to a revision have been read.
 func (t *tail) await(ctx context.Context, rev driver.Rev) error {
-	stop := context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.wake.Broadcast()
-	})
-	defer stop()
+	defer context.AfterFunc(ctx, t.broadcast)()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for t.last < rev {
@@ -159,12 +157,7 @@ func (t *tail) await(ctx context.Context, rev driver.Rev) error {
 func (t *tail) idle(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.wake.Broadcast()
-	})
-	defer stop()
+	defer context.AfterFunc(ctx, t.broadcast)()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.queue) == 0 && t.failed == nil && ctx.Err() == nil {
