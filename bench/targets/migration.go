@@ -10,7 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"trihold/bench/fault"
 	"trihold/bench/machine"
+	"trihold/bench/report"
+	"trihold/bench/result"
 	"trihold/repo/migrate"
 )
 
@@ -33,7 +36,10 @@ var migrationRows = []Row{
 		Backend: migration, Figure: "extra memory while migrating", Target: "<= 64 MB + what the target itself needs",
 		Reference: "highest PSS under the same load before, and that of a process with nothing but the target", limits: []limit{atMost(64)}, measure: extraMemory,
 	},
-	{Backend: migration, Figure: "random kills around the cutover with two accepted histories or a lost commit", Target: "0 of 1,000", Reference: "none"},
+	{
+		Backend: migration, Figure: "random kills around the cutover with two accepted histories or a lost commit", Target: "0 of 1,000",
+		Reference: "none; the number of kills grows with the rounds", limits: []limit{atMost(0)}, measure: killedMoves,
+	},
 }
 
 // someItems is how many rows are moved where a million would only take longer.
@@ -153,4 +159,31 @@ func extraMemory(ctx context.Context, l *lab) ([]float64, error) {
 	l.absolute = append(l.absolute, fmt.Sprintf("%d rows; %s MB before, %s MB while migrating, of which the target needs %s MB",
 		m.rows, number(before), number(while), number(target)))
 	return []float64{while - before - target}, nil
+}
+
+// killedMoves runs the migrations of the fault suite, and counts what must not be.
+func killedMoves(ctx context.Context, l *lab) ([]float64, error) {
+	c := l.Fault
+	c.Migrations, c.Rounds, c.Dir, c.Out = true, l.Rounds, l.dir, l.dir
+	f, err := fault.Run(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var sum result.Migration
+	wrong := 0
+	for _, cell := range f.Cells {
+		if !cell.Verdict.Good() {
+			return nil, errors.New(report.CellLine(cell))
+		}
+		if !cell.Control && cell.Migration != nil {
+			sum.Add(cell.Migration)
+			wrong += cell.Lost
+		}
+	}
+	if sum.Struck() == 0 {
+		return nil, errors.New("nothing was killed")
+	}
+	l.absolute = append(l.absolute, fmt.Sprintf("%d kills at all steps of moves between all backends, %d cutovers, %d rollbacks",
+		sum.Struck(), sum.Cutovers, sum.Rollbacks))
+	return []float64{float64(wrong + sum.Doubled + sum.Histories)}, nil
 }

@@ -143,16 +143,30 @@ func (g *Migration) step(ctx context.Context, m *mover) error {
 		return err
 	}
 	n, err := m.tailSome(ctx)
-	if err == nil && n == 0 {
+	switch {
+	case err == nil && n == 0:
 		g.idle(ctx, m)
+	case err == nil && n < restBelow:
+		sleep(ctx, tailRest)
 	}
 	return err
 }
+
+const (
+	// chunksPerSecond keeps chunks small where copying is bounded: many short pieces
+	// of work delay the program's own commits less than a few long ones.
+	chunksPerSecond = 20
+	// After fewer commits than restBelow it waits for tailRest, so that several share
+	// the work and the fsync of a load. A cutover does not wait.
+	restBelow = 100
+	tailRest  = 10 * time.Millisecond
+)
 
 // yield rests after a chunk as the options say.
 func (g *Migration) yield(ctx context.Context, m *mover, o Options, rows int, took time.Duration) {
 	rest := time.Duration(0)
 	if o.RowsPerSecond > 0 {
+		m.chunkRows = min(m.chunkRows, max(minChunk, o.RowsPerSecond/chunksPerSecond))
 		rest = time.Duration(float64(rows)/float64(o.RowsPerSecond)*float64(time.Second)) - took
 	}
 	if p99, _ := g.load(); o.MaxP99 > 0 && p99 > o.MaxP99 {
