@@ -79,6 +79,7 @@ func (m *mover) copySome(ctx context.Context) (rows int, err error) {
 		m.chunkRows = max(minChunk, m.chunkRows/2) // a smaller one may pass between two writes
 		return 0, err
 	}
+	took := time.Since(start)
 	changes, err := m.tail.take(c.rev)
 	if err != nil {
 		return 0, err
@@ -108,10 +109,14 @@ func (m *mover) copySome(ctx context.Context) (rows int, err error) {
 			next.Phase = Tailing
 		}
 	}
+	start = time.Now()
 	if err := m.bring(ctx, changes, writes, next); err != nil {
 		return 0, err
 	}
-	if took := time.Since(start); len(c.rows) == m.chunkRows {
+	if len(c.rows) == m.chunkRows {
+		// What the commits took that came along is not counted: while many of them
+		// wait, chunks would shrink until no rows were copied any more.
+		took += time.Since(start) * time.Duration(len(c.rows)) / time.Duration(max(len(c.rows), len(writes)))
 		ideal := int(float64(m.chunkRows) * float64(chunkTime) / float64(took))
 		m.chunkRows = min(maxChunk, max(minChunk, min(ideal, 2*m.chunkRows)))
 	}
