@@ -60,8 +60,12 @@ func (s *Store) restore(ctx context.Context, fresh bool) error {
 }
 
 // refuseOrphan refuses to begin anew where a log shows that there was a database:
-// SQLite would remove it.
+// SQLite would remove it. With a database that has its first page, the log was read,
+// and holds what a process had begun to make when it was killed.
 func (s *Store) refuseOrphan() error {
+	if info, err := os.Stat(s.config.Path); err == nil && info.Size() > 0 {
+		return nil
+	}
 	log := s.config.Path + "-wal"
 	if info, err := os.Stat(log); err != nil || info.Size() == 0 {
 		return nil
