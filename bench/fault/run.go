@@ -124,6 +124,9 @@ func (r *run) keep(out *result.Cell, c *Cell, e *check.Evidence) {
 		}
 		return
 	}
+	if c.Subject.To != "" { // a socket cannot be copied
+		_ = os.Remove(filepath.Join(c.home, socketName))
+	}
 	to := filepath.Join(r.config.Out, strings.ReplaceAll(out.ID, "/", "-"))
 	err := errors.Join(os.MkdirAll(r.config.Out, 0o777), os.RemoveAll(to))
 	if err == nil {

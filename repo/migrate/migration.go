@@ -342,8 +342,6 @@ func (g *Migration) complete(ctx context.Context) error {
 		if _, _, err := m.live.commit(run, next, nil); err != nil {
 			return err
 		}
-		next = m.follower.record
-		next.Phase = Completed
-		return m.bring(run, nil, nil, next)
+		return m.live.tell(run, m.follower)
 	})
 }

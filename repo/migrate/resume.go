@@ -21,12 +21,12 @@ func (l *Live) resume(ctx context.Context) error {
 		if err := s.reload(ctx); err != nil {
 			return err
 		}
-		if !s.record.Phase.Over() && l.admin != nil && s.record.Runner == l.identity() {
-			return l.goOn(ctx, s)
-		}
 		f, err := s.fence(ctx)
 		if err != nil {
 			return err
+		}
+		if !s.record.Phase.Over() && l.admin != nil && s.record.Runner == l.identity() && !l.goneOn(ctx, s, f) {
+			return l.goOn(ctx, s)
 		}
 		if f == nil || !f.Closed {
 			return nil
@@ -41,6 +41,16 @@ func (l *Live) resume(ctx context.Context) error {
 		l.goTo(next)
 	}
 	return driver.Failed("open", driver.ErrMoved, fmt.Errorf("the data of %s has moved more than %d times; name the store where it is now", l.c.Store, maxHops))
+}
+
+// goneOn reports whether the store to which the data of a closed one has moved has
+// ended their migration and begun another one since, which the closed one was not told.
+func (l *Live) goneOn(ctx context.Context, s *side, f *driver.Fence) bool {
+	if f == nil || !f.Closed || f.To == "" || f.To == s.name {
+		return false
+	}
+	next, err := l.side(ctx, f.To)
+	return err == nil && next.record.ID != "" && next.record.ID != s.record.ID // or goOn says why not
 }
 
 // goOn takes up the migration of a record. If one of the stores cannot be opened, the
@@ -82,6 +92,9 @@ func (l *Live) takeUp(ctx context.Context, rec Record) error {
 	l.goTo(l.routeOf(live.name))
 	switch {
 	case live.record.Phase.Over():
+		if err := live.tell(ctx, follower); err != nil {
+			l.c.Logger.Warn("a store was not told that its migration is over", "store", follower.name, "err", err)
+		}
 		return nil
 	case follower.record.ID == "": // it was interrupted before anything was written there
 		return l.start(ctx, live, follower, Options{}, 0)

@@ -95,6 +95,17 @@ func (s *side) settle(ctx context.Context, c *driver.Commit) (driver.Rev, error)
 	}
 }
 
+// tell ends the migration in the record of the follower, as it has ended in that of
+// the live store.
+func (s *side) tell(ctx context.Context, follower *side) error {
+	if follower.record.ID != s.record.ID || follower.record.Phase.Over() {
+		return nil
+	}
+	next := follower.record
+	next.Phase = s.record.Phase
+	return follower.load(ctx, follower.record.Applied, nil, nil, next, fenceChange{})
+}
+
 // A fenceChange is what a load does to the fence besides moving it along.
 type fenceChange struct {
 	up   *driver.Fence // to be written
