@@ -18,6 +18,9 @@
 // everything once more. Check all that was recorded against all that was read.
 // Clean up. A watchdog ends a cell that hangs.
 //
+// A subject of [Pairs] is moved to another backend meanwhile, and its cells kill what
+// takes part in that; package steps stops it exactly where they want to.
+//
 // A fault that never struck fails its cell. A cell that cannot run here says why and
 // never counts as passed.
 //

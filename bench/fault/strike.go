@@ -13,7 +13,7 @@ import (
 	"trihold/repo/migrate"
 )
 
-// A victim of a strike is what is killed.
+// A struckProcess is what a strike kills.
 type struckProcess string
 
 const (
