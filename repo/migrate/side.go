@@ -131,8 +131,8 @@ func (s *side) load(ctx context.Context, at driver.Rev, changes []driver.Change,
 }
 
 const (
-	roomWrites = driver.MaxWrites - 2      // the record and the fence go along
-	roomBytes  = driver.MaxCommit - 16<<10 // they are far smaller than that
+	roomWrites = driver.MaxWrites - 2 // the record and the fence go along
+	roomBytes  = driver.MaxCommit / 2 // so do the changes, whose keys may be as many bytes
 )
 
 func tooMuch(writes []driver.Write) bool { return fitting(writes) < len(writes) }
