@@ -33,7 +33,8 @@ type mover struct {
 	live, follower *side
 	schema         *driver.Schema
 	tail           *tail
-	chunkRows      int   // that the next chunk may have
+	chunkRows      int   // that the next chunk of a copy may have
+	rangeRows      int   // that the next range of a comparison may have
 	sums           *sums // nil unless the sides have been compared
 	// stale is set when a load has failed and what became of it is not known: the
 	// record and the tail must be read again before the next step.
@@ -47,7 +48,7 @@ const (
 )
 
 func newMover(ctx context.Context, live, follower *side) *mover {
-	m := &mover{live: live, follower: follower, schema: live.schema, chunkRows: 500}
+	m := &mover{live: live, follower: follower, schema: live.schema, chunkRows: 500, rangeRows: maxRange}
 	m.tail = follow(ctx, live.store, follower.record.Applied)
 	return m
 }

@@ -95,9 +95,14 @@ func (m *mover) compareNext(ctx context.Context) (end bool, err error) {
 		return false, nil
 	}
 	end, err = m.compareSome(ctx)
-	if errors.Is(err, driver.ErrConflict) || errors.Is(err, errBehind) {
-		return false, nil // commits came between; the next attempt is shorter
+	switch {
+	case errors.Is(err, driver.ErrConflict): // commits came between; a shorter range may pass
+		m.rangeRows = max(minChunk, m.rangeRows/2)
+		return false, nil
+	case errors.Is(err, errBehind):
+		return false, nil
 	}
+	m.rangeRows = min(maxRange, m.rangeRows+m.rangeRows/4)
 	return end, err
 }
 
@@ -121,7 +126,7 @@ func (s *sums) example() string {
 func (m *mover) compareSome(ctx context.Context) (end bool, err error) {
 	s := m.sums
 	t := m.schema.Tables[s.table]
-	source, err := scan(ctx, m.live.store, t, s.key, "", compareRows)
+	source, err := scan(ctx, m.live.store, t, s.key, "", m.rangeRows)
 	if err != nil {
 		return false, err
 	}
@@ -156,7 +161,9 @@ func (m *mover) compareSome(ctx context.Context) (end bool, err error) {
 	return true, nil
 }
 
-const compareRows = 1000
+// maxRange is how many rows a range that is compared may have: each costs a step of
+// following, and while it is read nothing is followed.
+const maxRange = 4000
 
 // scanAll reads all rows behind a key, to the end of the table or to a key.
 func scanAll(ctx context.Context, store driver.Store, t *driver.Table, after, to driver.Key) ([]keyed, error) {
@@ -166,7 +173,7 @@ func scanAll(ctx context.Context, store driver.Store, t *driver.Table, after, to
 	}
 	var all []keyed
 	for {
-		c, err := scan(ctx, store, t, after, "", compareRows)
+		c, err := scan(ctx, store, t, after, "", maxRange)
 		if err != nil {
 			return nil, err
 		}
