@@ -77,6 +77,19 @@ func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show
 	return cut, nil
 }
 
+// catchUp applies what has gathered, so that little is left to do while writes wait. It
+// does not insist: a store that is busy enough is never quite caught up with.
+func (m *mover) catchUp(ctx context.Context) error {
+	const steps, few = 20, 20
+	for range steps {
+		n, err := m.tailSome(ctx)
+		if err != nil || n < few {
+			return err
+		}
+	}
+	return nil
+}
+
 // drain brings the follower to the revision of the fence and looks whether the sides
 // are equal there.
 func (m *mover) drain(ctx context.Context, rev driver.Rev, start time.Time, maxPause time.Duration) error {

@@ -238,6 +238,9 @@ func (g *Migration) cutover(ctx context.Context, end Phase, maxPause time.Durati
 		if err := m.refresh(run); err != nil {
 			return err
 		}
+		if err := m.catchUp(run); err != nil {
+			return err
+		}
 		_, waited := g.load()
 		from := m.live
 		cut, err = m.cut(run, end, maxPause, g.show)
