@@ -122,7 +122,7 @@ func TestCommitsWhoseSharedAnswerIsLostAreAppliedOnce(t *testing.T) {
 func TestAnUnreachableRqliteIsUnavailableAndNotUncertain(t *testing.T) {
 	s := openBank(t)
 	host, _ := s.client.peers.now()
-	external, err := Open(t.Context(), Config{Hosts: []string{host}, Patience: 200 * time.Millisecond, Logger: quiet})
+	external, err := Open(t.Context(), Config{Hosts: []string{host}, Patience: 2 * time.Second, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +140,8 @@ func TestAnUnreachableRqliteIsUnavailableAndNotUncertain(t *testing.T) {
 	if errors.Is(err, driver.ErrUncertain) {
 		t.Errorf("nothing was sent, and it is uncertain: %v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v with a patience of 200 ms", took)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v with a patience of 2 s", took)
 	}
 	_, err = external.Status(t.Context())
 	refusedWith(t, "status", err, driver.ErrUnavailable, host)
