@@ -41,7 +41,7 @@ type TableDigest struct {
 //     only finished.
 //  4. The follower's fence is taken away.
 //
-// A process that ends at any point between leaves a state that settleCut finishes or
+// A process that ends at any point between leaves a state that sort finishes or
 // undoes. show is called with the side whose state is to be read from now on: it
 // moves on before the old one is closed, when both are equal and rest.
 func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show func(*side)) (Cut, error) {

@@ -15,7 +15,7 @@ func (g *Migration) verify(ctx context.Context, repair bool) error {
 		if m.follower.record.Phase == Copying {
 			return driver.Failed("verify", driver.ErrUnavailable, errors.New("the rows are still being copied; see trihold migrate status"))
 		}
-		for range maxRepairs {
+		for repairs := 0; ; repairs++ {
 			if err := g.compare(run, ctx, m); err != nil {
 				m.sums = nil
 				return err
@@ -23,8 +23,8 @@ func (g *Migration) verify(ctx context.Context, repair bool) error {
 			if m.sums.done && len(m.sums.differing) == 0 {
 				return g.verified(run, m)
 			}
-			if !repair {
-				break
+			if !repair || repairs == maxRepairs {
+				return driver.Failed("verify", driver.ErrConflict, fmt.Errorf("%d rows differ, among them %s; say --repair to copy them again, and report it: it is a fault of trihold", len(m.sums.differing), m.sums.example()))
 			}
 			refs := make([]rowRef, 0, len(m.sums.differing))
 			for ref := range m.sums.differing {
@@ -38,11 +38,10 @@ func (g *Migration) verify(ctx context.Context, repair bool) error {
 			g.status.Repaired += int64(len(refs))
 			g.mu.Unlock()
 		}
-		return driver.Failed("verify", driver.ErrConflict, fmt.Errorf("%d rows differ, among them %s; say --repair to copy them again, and report it: it is a fault of trihold", len(m.sums.differing), m.sums.example()))
 	})
 }
 
-// maxRepairs is how often a verification begins again.
+// maxRepairs is how often a verification repairs and begins again.
 const maxRepairs = 3
 
 // verified notes that both sides are equal.
