@@ -211,7 +211,7 @@ func (l *Live) run(ctx context.Context, live, follower *side, o Options, rows in
 	g := &Migration{
 		logger:  l.c.Logger,
 		load:    l.clock.load,
-		show:    func(s *side) { l.goTo(l.routeOf(s.name)) },
+		show:    l.showSide,
 		total:   rows,
 		options: o,
 	}

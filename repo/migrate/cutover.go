@@ -42,9 +42,10 @@ type TableDigest struct {
 //  4. The follower's fence is taken away.
 //
 // A process that ends at any point between leaves a state that sort finishes or
-// undoes. show is called with the side whose state is to be read from now on: it
-// moves on before the old one is closed, when both are equal and rest.
-func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show func(*side)) (Cut, error) {
+// undoes. show is called with the side whose state is to be read from now on. It moves
+// on before the old one is closed, when both are equal and rest: then resting is true,
+// and the side is to be read although it is still behind its fence.
+func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show func(s *side, resting bool)) (Cut, error) {
 	cut := Cut{At: time.Now().UTC(), From: m.live.name, To: m.follower.name}
 	start := time.Now()
 	rec := m.live.record
@@ -58,20 +59,20 @@ func (m *mover) cut(ctx context.Context, end Phase, maxPause time.Duration, show
 	err = m.drain(ctx, rev, start, maxPause)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the cutover was undone: %w", err), m.undo(ctx))
-		show(m.live)
+		show(m.live, false)
 		return cut, err
 	}
 	cut.Verified, cut.Since = m.sums.rev, m.sums.writes
 	cut.Source, cut.Copy = m.sums.digests(m.schema, true), m.sums.digests(m.schema, false)
-	show(m.follower)
+	show(m.follower, true)
 	if err := m.decide(ctx, end, rev); err != nil {
-		show(m.live)
+		show(m.live, false)
 		return cut, fmt.Errorf("the cutover is undecided: %w", err)
 	}
 	if err := m.open(ctx, end, rev); err != nil {
 		return cut, fmt.Errorf("the cutover is decided, and not finished: %w", err)
 	}
-	show(m.follower)
+	show(m.follower, false)
 	cut.Pause = time.Since(start)
 	cut.PauseMs = float64(cut.Pause.Microseconds()) / 1000
 	return cut, nil

@@ -57,6 +57,7 @@ type Live struct {
 	admin  *admin         // nil if there is none
 
 	current atomic.Pointer[route]
+	resting atomic.Pointer[route]         // see showSide
 	woken   atomic.Pointer[chan struct{}] // closed and replaced when it is worth trying again
 	clock   clock                         // of commits
 
@@ -195,6 +196,17 @@ func (l *Live) routeOf(name string) *route {
 	return nil
 }
 
+// showSide makes a side of the migration what is read. A resting one may be read although
+// it is closed: nothing is committed anywhere until it is opened.
+func (l *Live) showSide(s *side, resting bool) {
+	r := l.routeOf(s.name)
+	l.resting.Store(nil)
+	if resting {
+		l.resting.Store(r)
+	}
+	l.goTo(r)
+}
+
 // goTo makes a route the current one, and wakes those who wait.
 func (l *Live) goTo(to *route) {
 	l.current.Store(to)
@@ -244,7 +256,9 @@ const fencePoll = 20 * time.Millisecond
 func (l *Live) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, error) {
 	for {
 		woken, r := l.woken.Load(), l.current.Load()
-		snap, err := r.store.Begin(ctx, m)
+		mode := m
+		mode.Closed = m.Closed || l.resting.Load() == r
+		snap, err := r.store.Begin(ctx, mode)
 		if !errors.Is(err, driver.ErrMoved) {
 			if err != nil {
 				return nil, err

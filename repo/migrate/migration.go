@@ -40,7 +40,7 @@ const (
 type Migration struct {
 	logger *slog.Logger
 	load   func() (p99 time.Duration, waiting int64) // of the program's commits
-	show   func(*side)                               // see mover.cut
+	show   func(s *side, resting bool)               // see mover.cut
 	total  int64                                     // rows to copy, if it is known
 
 	ask  chan request
@@ -273,7 +273,7 @@ func (g *Migration) finish(ctx context.Context, m *mover) error {
 				if live != m.live {
 					m.turn(ctx)
 				}
-				g.show(m.live)
+				g.show(m.live, false)
 				return nil
 			}
 		}
