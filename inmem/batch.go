@@ -27,6 +27,23 @@ type batch struct {
 	replies []reply
 }
 
+// A batchID names a batch of a cluster; no other one ever has the same.
+type batchID struct {
+	term  uint64 // of the leader that made it
+	nonce uint64 // of that leader's tenure
+	n     uint64 // counts the batches of that tenure
+}
+
+// batchIDSize is the size of an encoded batchID.
+const batchIDSize = 24
+
+// append adds the ID to an entry or to a block of a snapshot.
+func (id batchID) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, id.term)
+	b = binary.LittleEndian.AppendUint64(b, id.nonce)
+	return binary.LittleEndian.AppendUint64(b, id.n)
+}
+
 // A reply is the answer to one request, given when the batch is durable.
 type reply struct {
 	to  *request
@@ -120,6 +137,19 @@ func (d *decoder) byte() byte {
 		return b[0]
 	}
 	return 0
+}
+
+// fixed64 reads eight bytes, little endian.
+func (d *decoder) fixed64() uint64 {
+	if b := d.take(8); d.ok {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+// batchID reads what batchID.append wrote.
+func (d *decoder) batchID() batchID {
+	return batchID{term: d.fixed64(), nonce: d.fixed64(), n: d.fixed64()}
 }
 
 // table reads the ID of a table.

@@ -16,6 +16,14 @@ type root struct {
 	// without raising the revision, so what was read at this one or before may
 	// have been read before the load, whatever the revisions of the tables say.
 	loaded driver.Rev
+
+	// What the members of a cluster agree on besides the rows; zero in the store
+	// of a single node.
+	last    batchID // of the batch that it includes last
+	hash    uint64  // of the state
+	format  uint32  // of the entries that the leader may write
+	time    int64   // of the leader at the last batch, in microseconds since 1970
+	members []byte  // a JSON document; never changed in place
 }
 
 func newRoot(s *driver.Schema) *root {
