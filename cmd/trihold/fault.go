@@ -59,7 +59,7 @@ What is left of a bad cell is kept, and the line that runs the cell again is pri
 	fl.StringVarP(&f.out, "out", "o", "", "write the results to this file, and keep what is left of bad cells beside it")
 	fl.BoolVar(&f.list, "list", false, "list faults and stores, and inject nothing")
 	fl.BoolVar(&f.json, "json", false, "print the results as JSON instead of the matrix")
-	cmd.AddCommand(newFaultDoc(c))
+	cmd.AddCommand(newFaultDoc(c), newFaultNode(c))
 	return cmd
 }
 
@@ -158,10 +158,10 @@ func listFaults(c console) error {
 	return nil
 }
 
-// nodeOf makes commands of newNode.
+// nodeOf makes commands of newFaultNode.
 func nodeOf(exe string) func(*syscalls.Link) *exec.Cmd {
 	return func(l *syscalls.Link) *exec.Cmd {
-		cmd := exec.Command(exe, "node")
+		cmd := exec.Command(exe, "fault", "node")
 		cmd.Args[0] = "trihold"
 		if l != nil {
 			cmd.Args = append(cmd.Args, "--supervised")
@@ -171,8 +171,8 @@ func nodeOf(exe string) func(*syscalls.Link) *exec.Cmd {
 	}
 }
 
-// newNode is the verb of the processes that fault starts.
-func newNode(c console) *cobra.Command {
+// newFaultNode is the verb of the processes that fault starts.
+func newFaultNode(c console) *cobra.Command {
 	supervised := false
 	cmd := &cobra.Command{
 		Use:    "node",
