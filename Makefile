@@ -23,6 +23,12 @@ bin/rqlited: tools.mod tools.sum
 		echo "no C compiler: going on without rqlite (to have it: install gcc or clang, e.g. apt-get install gcc libc6-dev, and run make build again)"; \
 	fi
 
+# What the in-memory cluster is measured against: etcd and bare Raft, in a module of
+# their own.
+bin/reference: $(wildcard bench/reference/*.go) bench/reference/go.mod bench/reference/go.sum
+	@mkdir -p bin
+	cd bench/reference && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/reference .
+
 bin/staticcheck: tools.mod tools.sum
 	@mkdir -p bin
 	$(GO) build -modfile=tools.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
