@@ -2,19 +2,14 @@ package inmem
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"trihold/internal/simdisk"
-	"trihold/internal/vfs"
 	"trihold/repo"
 	"trihold/repo/driver"
 )
@@ -183,59 +178,6 @@ func TestAStoreWhoseLogIsGoneIsRecoveredFromASnapshotOfLoads(t *testing.T) {
 	s = openDriver(t, Config{Dir: dir, Class: driver.Process, SnapshotBytes: 1 << 40, Logger: quiet}, nil)
 	if got := content(t, s); got != want {
 		t.Errorf("recovered\n%s\nwant\n%s", got, want)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// Format 1 had neither a state nor the index in the name.
-func TestASnapshotOfFormat1IsRead(t *testing.T) {
-	dir := t.TempDir()
-	s := openDriver(t, Config{Dir: dir, Class: driver.Process}, noteSchema.Driver())
-	for id := range int64(20) {
-		c := &driver.Commit{ID: driver.CommitID{byte(id + 1)}, Writes: []driver.Write{noteWrite(id)}}
-		if _, err := s.Commit(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, r := content(t, s), s.published.Load()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	old := snapName{rev: r.rev}
-	f, err := vfs.OS{}.Create(old.path(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	zip, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &snapWriter{file: f, zip: zip}
-	w.header(s.snapshots.id, r)
-	header := make([]byte, snapHeaderSize)
-	if _, err := f.ReadAt(header, 0); err != nil {
-		t.Fatal(err)
-	}
-	header[8], header[12] = 1, 1
-	w.sum = crc32.Checksum(header[:60], castagnoli)
-	binary.LittleEndian.PutUint32(header[60:], w.sum)
-	w.at = 0
-	w.write(header)
-	w.rows(&r.tables[0])
-	w.changes(r.rev, s.recent)
-	w.block, w.items = binary.AppendUvarint(nil, 20), 1
-	w.close(blockEnd)
-	if err := errors.Join(w.err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	s = openDriver(t, Config{Dir: dir, Class: driver.Process}, noteSchema.Driver())
-	if got := content(t, s); got != want {
-		t.Errorf("recovered\n%s\nwant\n%s", got, want)
-	}
-	if len(s.snapshots.kept) != 1 || s.snapshots.kept[0].name != old || s.snapshots.kept[0].index != r.index {
-		t.Errorf("the snapshots are %v, want %v of entry %d", s.snapshots.kept, old, r.index)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -160,10 +160,10 @@ func (s *Store) loadSnapshot() (r *root, damaged, err error) {
 		return nil, nil, err
 	}
 	for i := len(names) - 1; i >= 0; i-- {
-		s.recent = newRecent()
-		r, size, err := readSnapshot(s.c, names[i], s.snapshots.id, s.schema, s.recent)
+		r, changes, size, err := readSnapshot(s.c, names[i], s.snapshots.id, s.schema)
 		switch {
 		case err == nil && names[i].fits(r):
+			s.recent = changes
 			s.keep(names[:i+1], r, size)
 			return r, damaged, nil
 		case err == nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
@@ -13,9 +14,9 @@ import (
 	"trihold/repo/driver"
 )
 
-// A snapshot file holds a root and the commits that are retained for Changes; its
-// name is a snapName. Numbers are little endian unless they are
-// uvarints, checksums are CRC-32C.
+// The body of a snapshot is a stream that holds a root and the commits that are
+// retained for Changes. Numbers are little endian unless they are uvarints,
+// checksums are CRC-32C.
 //
 //	header, 64 bytes
 //	  0  magic "TRIHSNP1"
@@ -27,7 +28,7 @@ import (
 //
 //	blocks, each
 //	  0  magic "BLCK"
-//	  4  kind, 4 bytes: 1 rows, 2 changes, 3 end
+//	  4  kind, 4 bytes: 1 rows, 2 changes, 3 end, 4 state
 //	  8  table, 4 bytes
 //	 12  items, 4 bytes
 //	 16  size of the payload, 4 bytes; size when decompressed, 4 bytes
@@ -35,32 +36,42 @@ import (
 //	     the payload, 4 bytes
 //	 28  payload, compressed with zstd
 //
+//	state:  last batch ID, 24 bytes; state hash, 8 bytes; format of the cluster's
+//	        entries, 4 bytes; time of the leader, 8 bytes; the members as JSON
 //	row:    revision, uvarint; length, uvarint; row in canonical form
 //	change: revision, uvarint; commit ID, 16 bytes; number of keys, uvarint;
 //	        for each: table, uvarint; 1 if deleted, else 0; length, uvarint; key
 //	end:    the number of rows of each table, uvarint
 //
-// Rows come in the order of the tables, the state last, and of their primary keys.
-// The file ends with the end block. Format 1 had no state.
+// The blocks come in this order, rows in the order of the tables, the table of
+// the state last, and of their primary keys. The stream ends with the end block.
+//
+// Format 1 had no table of the state. Format 2 is what a single node writes: a
+// file with nothing but the body, whose name is a snapName. Format 3 is what the
+// members of a cluster write; only it has the block of kind state.
 const (
-	snapMagic      = "TRIHSNP1"
-	snapFormat     = 2
-	snapHeaderSize = 64
-	snapBlockSize  = 28
-	snapSuffix     = ".snap"
+	snapMagic        = "TRIHSNP1"
+	snapFormat       = 2
+	snapFormatMember = 3
+	snapHeaderSize   = 64
+	snapBlockSize    = 28
+	snapSuffix       = ".snap"
 
 	blockRows    = 1
 	blockChanges = 2
 	blockEnd     = 3
+	blockState   = 4
 
 	// blockTarget is the size at which a block is closed.
 	blockTarget = 256 << 10
+	// maxBlock is more than any block takes, compressed or not: an item more than
+	// blockTarget, the largest being the change of a commit.
+	maxBlock = 64 << 20
 )
 
-// A snapWriter writes a snapshot file block by block.
+// A snapWriter writes the body of a snapshot block by block.
 type snapWriter struct {
-	file  vfs.File
-	at    int64
+	to    io.Writer
 	sum   uint32
 	zip   *zstd.Encoder
 	block []byte // the payload of the open block
@@ -70,19 +81,16 @@ type snapWriter struct {
 	err   error // the first one; everything after it does nothing
 }
 
-// writeSnapshot writes a root to a file and returns its size.
-func writeSnapshot(fsys vfs.FS, name string, id wal.StoreID, r *root, changes *recent) (int64, error) {
-	tmp := name + ".tmp"
-	f, err := fsys.Create(tmp)
-	if err != nil {
-		return 0, err
-	}
+// writeBody writes a root, and the changes up to it, to a stream. It may take as
+// long as it needs: a root does not change.
+func writeBody(to io.Writer, id wal.StoreID, r *root, changes *recent) error {
 	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return 0, errors.Join(err, f.Close())
+		return err
 	}
-	w := &snapWriter{file: f, zip: zip}
+	w := &snapWriter{to: to, zip: zip}
 	w.header(id, r)
+	w.state(r)
 	var end []byte
 	for i := range r.tables {
 		w.rows(&r.tables[i])
@@ -91,23 +99,47 @@ func writeSnapshot(fsys vfs.FS, name string, id wal.StoreID, r *root, changes *r
 	w.changes(r.rev, changes)
 	w.block, w.items = end, uint32(len(r.tables))
 	w.close(blockEnd)
-	if w.err == nil {
-		w.err = f.Sync()
+	return w.err
+}
+
+// writeSnapshot writes a root to a file and returns its size.
+func writeSnapshot(fsys vfs.FS, name string, id wal.StoreID, r *root, changes *recent) (size int64, err error) {
+	tmp := name + ".tmp"
+	f, err := fsys.Create(tmp)
+	if err != nil {
+		return 0, err
 	}
-	if w.err = errors.Join(w.err, f.Close()); w.err != nil {
-		return 0, errors.Join(w.err, fsys.Remove(tmp))
+	w := io.NewOffsetWriter(f, 0)
+	err = writeBody(w, id, r, changes)
+	if err == nil {
+		size, err = w.Seek(0, io.SeekCurrent)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, errors.Join(err, fsys.Remove(tmp))
 	}
 	if err := fsys.Rename(tmp, name); err != nil {
 		return 0, err
 	}
-	return w.at, fsys.SyncDir(filepath.Dir(name))
+	return size, fsys.SyncDir(filepath.Dir(name))
+}
+
+// bodyFormat returns the format in which a root is written: that of members, if
+// it is the state of one.
+func bodyFormat(r *root) uint32 {
+	if r.format == 0 {
+		return snapFormat
+	}
+	return snapFormatMember
 }
 
 func (w *snapWriter) header(id wal.StoreID, r *root) {
 	b := make([]byte, snapHeaderSize)
 	copy(b, snapMagic)
-	binary.LittleEndian.PutUint32(b[8:], snapFormat)
-	binary.LittleEndian.PutUint32(b[12:], snapFormat)
+	binary.LittleEndian.PutUint32(b[8:], bodyFormat(r))
+	binary.LittleEndian.PutUint32(b[12:], bodyFormat(r))
 	copy(b[16:], id[:])
 	binary.LittleEndian.PutUint64(b[32:], uint64(r.rev))
 	binary.LittleEndian.PutUint64(b[40:], r.index)
@@ -118,9 +150,21 @@ func (w *snapWriter) header(id wal.StoreID, r *root) {
 
 func (w *snapWriter) write(b []byte) {
 	if w.err == nil {
-		_, w.err = w.file.WriteAt(b, w.at)
-		w.at += int64(len(b))
+		_, w.err = w.to.Write(b)
 	}
+}
+
+// state writes what only members have.
+func (w *snapWriter) state(r *root) {
+	if bodyFormat(r) != snapFormatMember {
+		return
+	}
+	b := r.last.append(w.block)
+	b = binary.LittleEndian.AppendUint64(b, r.hash)
+	b = binary.LittleEndian.AppendUint32(b, r.format)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
+	w.block, w.items = append(b, r.members...), 1
+	w.close(blockState)
 }
 
 func (w *snapWriter) rows(t *table) {
@@ -199,15 +243,8 @@ func (w *snapWriter) close(kind uint32) {
 	binary.LittleEndian.PutUint32(b[12:], w.items)
 	binary.LittleEndian.PutUint32(b[16:], uint32(len(b)-snapBlockSize))
 	binary.LittleEndian.PutUint32(b[20:], uint32(len(w.block)))
-	w.sum = blockSum(w.sum, b)
+	w.sum = blockSum(w.sum, b[:24], b[snapBlockSize:])
 	binary.LittleEndian.PutUint32(b[24:], w.sum)
 	w.write(b)
 	w.block, w.items = w.block[:0], 0
-}
-
-// blockSum continues the chain of checksums over a block.
-func blockSum(before uint32, b []byte) uint32 {
-	sum := crc32.Checksum(binary.LittleEndian.AppendUint32(nil, before), castagnoli)
-	sum = crc32.Update(sum, castagnoli, b[:24])
-	return crc32.Update(sum, castagnoli, b[snapBlockSize:])
 }

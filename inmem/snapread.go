@@ -1,165 +1,231 @@
 package inmem
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 
-	"trihold/internal/vfs"
 	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
-// A snapReader reads a snapshot file.
-type snapReader struct {
-	schema *driver.Schema
-	format uint32
-	rest   []byte
-	sum    uint32
-	zip    *zstd.Decoder
-	raw    []byte
-	root   *root
-	recent *recent
-	unsafe bool // see Config.Unsafe
-}
-
-// A snapBlock is a verified block.
-type snapBlock struct {
-	kind, table, items uint32
-	payload            decoder
-}
-
-// readSnapshot returns the root in a snapshot file, and fills recent with the
-// changes. Whatever is wrong with the file is ErrCorrupt.
-func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema, changes *recent) (r *root, size int64, err error) {
+// readSnapshot returns the root in a snapshot file, the changes in it, and its
+// size. Whatever is wrong with the file is ErrCorrupt.
+func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema) (r *root, changes *recent, size int64, err error) {
 	name := snap.path(c.Dir)
-	content, err := vfs.ReadFile(c.FS, name)
+	f, err := c.FS.Open(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
-	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.IgnoreChecksum(c.Unsafe.SkipChecksums))
+	size, err = f.Size()
+	if err == nil {
+		r, changes, err = readBody(io.NewSectionReader(f, 0, size), id, schema, c.Unsafe.SkipChecksums)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, nil, 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return r, changes, size, nil
+}
+
+// readBody returns the root in the body of a snapshot, and the changes in it.
+// Whatever is wrong with the body is ErrCorrupt, unless reading failed.
+//
+// The caller's goroutine reads blocks, and loads the rows of earlier ones, while
+// others decode those in between.
+func readBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool) (*root, *recent, error) {
+	br, err := newBlockReader(from, unsafe)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
+	}
+	if br.header.id != id {
+		return nil, nil, fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
+	}
+	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.IgnoreChecksum(unsafe), zstd.WithDecoderMaxMemory(maxBlock))
+	if err != nil {
+		return nil, nil, err
 	}
 	defer zip.Close()
-	sr := &snapReader{schema: schema, rest: content, zip: zip, root: newRoot(schema), recent: changes, unsafe: c.Unsafe.SkipChecksums}
-	if err := sr.header(id); err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", name, err)
+	sr := &snapReader{schema: schema, blocks: br, zip: zip, root: newRoot(schema), recent: newRecent()}
+	sr.root.rev, sr.root.index = br.header.rev, br.header.index
+	err = sr.load()
+	for _, d := range sr.under { // nothing of this call goes on after it
+		<-d.done
 	}
-	if err := sr.blocks(); err != nil {
-		return nil, 0, fmt.Errorf("%s: at offset %d: %w", name, len(content)-len(sr.rest), err)
+	if err != nil {
+		return nil, nil, err
 	}
 	sr.root.buildIndices()
 	if err := sr.root.findFence(schema); err != nil {
-		return nil, 0, fmt.Errorf("%s: fence: %w", name, err)
+		return nil, nil, fmt.Errorf("fence: %w", err)
 	}
 	sr.root.loaded = sr.root.rev // the rows tell the revisions of the tables only in part
-	changes.begin(sr.root.rev)
-	return sr.root, int64(len(content)), nil
+	sr.recent.begin(sr.root.rev)
+	return sr.root, sr.recent, nil
 }
 
-func (sr *snapReader) header(id wal.StoreID) error {
-	b := sr.rest
-	if len(b) < snapHeaderSize || string(b[:8]) != snapMagic || crc32.Checksum(b[:60], castagnoli) != binary.LittleEndian.Uint32(b[60:]) {
-		return fmt.Errorf("no snapshot header: %w", driver.ErrCorrupt)
-	}
-	if v := binary.LittleEndian.Uint32(b[12:]); v > snapFormat {
-		return fmt.Errorf("snapshot format %d is newer than this program, which reads %d; use a newer program: %w", v, snapFormat, driver.ErrInvalid)
-	}
-	sr.format = binary.LittleEndian.Uint32(b[8:])
-	if wal.StoreID(b[16:32]) != id {
-		return fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
-	}
-	sr.root.rev = driver.Rev(binary.LittleEndian.Uint64(b[32:]))
-	sr.root.index = binary.LittleEndian.Uint64(b[40:])
-	sr.sum = binary.LittleEndian.Uint32(b[60:])
-	sr.rest = b[snapHeaderSize:]
-	return nil
+// A snapReader loads the body of a snapshot.
+type snapReader struct {
+	schema *driver.Schema
+	blocks *blockReader
+	zip    *zstd.Decoder // safe for concurrent use of DecodeAll
+	root   *root
+	recent *recent
+	under  []*decoding // blocks that are being decoded, in order
+	free   []*decoding // for reuse
 }
 
-// blocks reads everything up to the end block, which must be the last one.
-func (sr *snapReader) blocks() error {
+// A decoding is a block that a goroutine of its own decodes.
+type decoding struct {
+	done chan struct{} // receives when the fields below are set
+	packedBlock
+	raw     []byte // decompressed
+	rows    []*row
+	changes []driver.Change
+	err     error
+}
+
+// load reads everything up to the end block, which must be the last one.
+func (sr *snapReader) load() error {
 	for {
-		b, err := sr.next()
+		d, err := sr.start()
 		if err != nil {
 			return err
 		}
-		switch b.kind {
-		case blockRows:
-			err = sr.rows(b)
-		case blockChanges:
-			err = sr.changes(b)
-		case blockEnd:
-			return sr.end(b)
-		default:
-			err = fmt.Errorf("block of unknown kind %d: %w", b.kind, driver.ErrCorrupt)
+		// While a block is loaded, every processor can decode another one.
+		for len(sr.under) > runtime.GOMAXPROCS(0) || len(sr.under) > 0 && d.kind == blockEnd {
+			if err := sr.take(); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
+		if d.kind == blockEnd {
+			return sr.end(d)
 		}
 	}
 }
 
-// next verifies and decompresses the next block.
-func (sr *snapReader) next() (snapBlock, error) {
-	b := sr.rest
-	if len(b) < snapBlockSize || string(b[:4]) != "BLCK" {
-		return snapBlock{}, fmt.Errorf("no block: %w", driver.ErrCorrupt)
-	}
-	size := binary.LittleEndian.Uint32(b[16:])
-	if uint64(len(b)) < uint64(snapBlockSize)+uint64(size) {
-		return snapBlock{}, fmt.Errorf("block is cut short: %w", driver.ErrCorrupt)
-	}
-	b = b[:snapBlockSize+size]
-	sr.sum = blockSum(sr.sum, b)
-	if sr.sum != binary.LittleEndian.Uint32(b[24:]) && !sr.unsafe {
-		return snapBlock{}, fmt.Errorf("block does not match its checksum: %w", driver.ErrCorrupt)
+// start reads the next block and has it decoded.
+func (sr *snapReader) start() (*decoding, error) {
+	d := &decoding{done: make(chan struct{}, 1)}
+	if n := len(sr.free); n > 0 {
+		d, sr.free = sr.free[n-1], sr.free[:n-1]
 	}
 	var err error
-	if sr.raw, err = sr.zip.DecodeAll(b[snapBlockSize:], sr.raw[:0]); err != nil {
-		return snapBlock{}, fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
+	if d.packedBlock, err = sr.blocks.next(d.payload[:0]); err != nil {
+		return nil, err
 	}
-	sr.rest = sr.rest[len(b):]
-	return snapBlock{
-		kind:    binary.LittleEndian.Uint32(b[4:]),
-		table:   binary.LittleEndian.Uint32(b[8:]),
-		items:   binary.LittleEndian.Uint32(b[12:]),
-		payload: decoder{b: sr.raw, ok: true},
-	}, nil
+	sr.under = append(sr.under, d)
+	go func() {
+		if d.err = d.decode(sr); d.err != nil {
+			d.err = fmt.Errorf("block at offset %d: %w", d.offset, d.err)
+		}
+		d.done <- struct{}{}
+	}()
+	return d, nil
 }
 
-var errBlock = fmt.Errorf("block does not hold what it says: %w", driver.ErrCorrupt)
-
-func (sr *snapReader) rows(b snapBlock) error {
-	if int(b.table) >= len(sr.root.tables) {
-		return errBlock
+// take waits for the oldest block that is being decoded, and loads it.
+func (sr *snapReader) take() error {
+	d := sr.under[0]
+	sr.under = sr.under[1:]
+	<-d.done
+	if d.err != nil {
+		return d.err
 	}
-	t := &sr.root.tables[b.table]
-	for range b.items {
-		rev := driver.Rev(b.payload.uvarint())
-		data := b.payload.take(b.payload.uvarint())
-		if !b.payload.ok {
-			return errBlock
+	switch d.kind {
+	case blockState:
+		return sr.state(d)
+	case blockRows:
+		t := &sr.root.tables[d.table]
+		for _, r := range d.rows {
+			t.orders[0].Load(r)
+			t.rev = max(t.rev, r.rev)
 		}
-		value, err := t.def.Decode(data)
-		if err != nil {
-			return err
-		}
-		t.orders[0].Load(&row{rev, value})
-		t.rev = max(t.rev, rev)
+	case blockChanges:
+		sr.recent.addAll(d.changes)
+	}
+	if d.kind != blockEnd {
+		sr.free = append(sr.free, d)
 	}
 	return nil
 }
 
-func (sr *snapReader) changes(b snapBlock) error {
-	for range b.items {
-		c := b.payload.change(sr.schema)
-		if !b.payload.ok {
+// decode decompresses and decodes a block. It runs beside others.
+func (d *decoding) decode(sr *snapReader) (err error) {
+	if d.raw, err = unpack(sr.zip, d.packedBlock, d.raw); err != nil {
+		return err
+	}
+	payload := decoder{b: d.raw, ok: true}
+	switch d.kind {
+	case blockRows:
+		err = d.decodeRows(&payload, sr.root)
+	case blockChanges:
+		d.changes = d.changes[:0]
+		for i := uint32(0); i < d.items && payload.ok; i++ {
+			d.changes = append(d.changes, payload.change(sr.schema))
+		}
+	default:
+		return nil
+	}
+	if err == nil && (!payload.ok || len(payload.b) > 0) {
+		err = errBlock
+	}
+	return err
+}
+
+func (d *decoding) decodeRows(payload *decoder, r *root) error {
+	if int(d.table) >= len(r.tables) {
+		return errBlock
+	}
+	def := r.tables[d.table].def
+	d.rows = d.rows[:0]
+	for range d.items {
+		rev := driver.Rev(payload.uvarint())
+		data := payload.take(payload.uvarint())
+		if !payload.ok {
 			return errBlock
 		}
-		sr.recent.add(c)
+		value, err := def.Decode(data)
+		if err != nil {
+			return err
+		}
+		d.rows = append(d.rows, &row{rev, value})
+	}
+	return nil
+}
+
+// unpack decompresses a block, into buf if that is large enough.
+func unpack(zip *zstd.Decoder, b packedBlock, buf []byte) ([]byte, error) {
+	if int(b.size) > cap(buf) {
+		buf = make([]byte, 0, b.size)
+	}
+	raw, err := zip.DecodeAll(b.payload, buf[:0])
+	if err == nil && len(raw) != int(b.size) {
+		err = errBlock
+	}
+	if err != nil {
+		return buf, fmt.Errorf("decompress: %w: %w", driver.ErrCorrupt, err)
+	}
+	return raw, nil
+}
+
+// state takes over what only members have.
+func (sr *snapReader) state(d *decoding) error {
+	payload := decoder{b: d.raw, ok: true}
+	r := sr.root
+	r.last = payload.batchID()
+	r.hash = payload.fixed64()
+	if format := payload.take(4); payload.ok {
+		r.format = binary.LittleEndian.Uint32(format)
+	}
+	r.time = int64(payload.fixed64())
+	r.members = bytes.Clone(payload.b)
+	if !payload.ok || r.format == 0 {
+		return errBlock
 	}
 	return nil
 }
@@ -179,18 +245,48 @@ func (d *decoder) change(s *driver.Schema) driver.Change {
 	return c
 }
 
-func (sr *snapReader) end(b snapBlock) error {
+// end checks that everything was there that the end block counts.
+func (sr *snapReader) end(d *decoding) error {
+	if err := sr.blocks.finish(d.packedBlock, d.raw); err != nil {
+		return err
+	}
 	tables := sr.root.tables
-	if sr.format == 1 {
+	if sr.blocks.header.format == 1 {
 		tables = tables[:len(sr.schema.Tables)]
 	}
-	for i := range tables {
-		if n := b.payload.uvarint(); !b.payload.ok || n != uint64(tables[i].len()) {
-			return fmt.Errorf("table %s has %d rows, %d were written: %w", tables[i].def.Name, tables[i].len(), n, driver.ErrCorrupt)
+	if int(d.items) != len(tables) {
+		return fmt.Errorf("%d tables were written, the store has %d: %w", d.items, len(tables), driver.ErrCorrupt)
+	}
+	for i := range sr.blocks.rows {
+		if t := &sr.root.tables[i]; uint64(t.len()) != sr.blocks.rows[i] {
+			return fmt.Errorf("%d rows of table %s have %d keys: %w", sr.blocks.rows[i], t.def.Name, t.len(), driver.ErrCorrupt)
 		}
 	}
-	if len(sr.rest) > 0 {
-		return fmt.Errorf("%d bytes behind the end: %w", len(sr.rest), driver.ErrCorrupt)
-	}
 	return nil
+}
+
+// verifyBody reads the body of a snapshot and checks all that can be checked
+// without its schema: checksums, that it can be decompressed, the order of the
+// blocks, and that there are as many rows as were written. Damage is ErrCorrupt.
+func verifyBody(from io.Reader) error {
+	br, err := newBlockReader(from, false)
+	if err != nil {
+		return err
+	}
+	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+	if err != nil {
+		return err
+	}
+	defer zip.Close()
+	var b packedBlock
+	var raw []byte
+	for b.kind != blockEnd {
+		if b, err = br.next(b.payload[:0]); err != nil {
+			return err
+		}
+		if raw, err = unpack(zip, b, raw); err != nil {
+			return fmt.Errorf("block at offset %d: %w", b.offset, err)
+		}
+	}
+	return br.finish(b, raw)
 }
