@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trihold/inmem"
+	"trihold/repo"
+	"trihold/repo/driver"
+)
+
+type nodeFlags struct {
+	metrics string
+	schema  string
+	json    bool
+}
+
+func newNode(c console) *cobra.Command {
+	var f nodeFlags
+	cmd := &cobra.Command{
+		Use:   "node STORE",
+		Short: "run a node of an inmem cluster as a process of its own",
+		Long: `node opens a store that is a member of a cluster, and takes part until it is
+interrupted. STORE is its URL, or the name of one in trihold.yaml:
+
+  inmem:DIR?node=n1&listen=H:P                     a cluster of one: DIR is empty, holds a
+                                                   store of one node, or is a member
+  inmem:DIR?node=n1&listen=H:P&peers=n1@H:P,...    a new cluster of these nodes; all are
+                                                   started with the same list
+  inmem:DIR?node=n4&listen=H:P&join=H:P,...        DIR is empty: ask the cluster there to
+                                                   take this node in
+
+It prints what it is and who leads, whenever that changes. The node answers trihold
+cluster about DIR.
+
+What is stored says what the tables are, and a node that joins gets it from the
+cluster. A new cluster needs to be told: fill DIR first, as with trihold load or
+trihold import, or give --schema a file with the description of the tables in JSON,
+which trihold inspect DIR --json has as "schema".
+
+The first SIGINT or SIGTERM stops the node well: it hands the lead to another voter,
+stays a member, and the exit code is 0. Start it again with the same line. A node that
+has left the cluster ends with 0, too; one that cannot go on, as after a failed write,
+with 3.
+
+` + exitCodes,
+		Example: `  trihold node 'inmem:data/n1?node=n1&listen=127.0.0.1:7001'
+  trihold node 'inmem:data/n2?node=n2&listen=127.0.0.1:7002&join=127.0.0.1:7001'`,
+		Args: named("STORE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), c, args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at this address, under /metrics")
+	fl.StringVar(&f.schema, "schema", "", "describe the tables of a new cluster by this file")
+	fl.BoolVar(&f.json, "json", false, "print a JSON object a line")
+	return cmd
+}
+
+// A member is a store that is a member of a cluster.
+type member interface {
+	driver.Store
+	ClusterStatus(ctx context.Context) (inmem.ClusterStatus, error)
+}
+
+func (f *nodeFlags) run(ctx context.Context, c console, name string) (err error) {
+	url, u, err := memberURL(name)
+	if err != nil {
+		return err
+	}
+	schema, err := readSchema(f.schema)
+	if err != nil {
+		return err
+	}
+	m, err := openMember(ctx, url, schema)
+	if err != nil {
+		return stopped(ctx, explainEmpty(err, u, name))
+	}
+	defer func() {
+		if closed := m.Close(); closed != nil {
+			err = errors.Join(err, fmt.Errorf("stop the node: %w", closed))
+		}
+	}()
+	metrics, err := serveMetrics(f.metrics, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, metrics.close()) }()
+	w := &watched{console: c, json: f.json}
+	return stopped(ctx, w.watch(ctx, m, metrics))
+}
+
+// stopped makes nothing of an error that is but the end which a signal asked for.
+func stopped(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errInterrupted) && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)) {
+		return nil
+	}
+	return err
+}
+
+// memberURL returns the URL that name stands for, which must be that of a member.
+func memberURL(name string) (raw string, u *driver.URL, err error) {
+	raw, err = repo.Resolve(name)
+	if err != nil {
+		return "", nil, err
+	}
+	if u, err = driver.ParseURL(raw); err != nil {
+		return "", nil, err
+	}
+	if u.Scheme != inmem.Scheme {
+		return "", nil, &usageError{fmt.Sprintf("%s is no member of an inmem cluster: name one like 'inmem:data/n1?node=n1&listen=127.0.0.1:7001'", u)}
+	}
+	if u.Params.String("node", "") == "" {
+		return "", nil, &usageError{fmt.Sprintf("%s does not say which node it is: add the parameters node and listen, as in '%s?node=n1&listen=127.0.0.1:7001'", u, u)}
+	}
+	return raw, u, nil
+}
+
+// readSchema reads a description of tables. Without a path there is none.
+func readSchema(path string) (*driver.Schema, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("%v: --schema takes a file that describes tables in JSON", err)}
+	}
+	s, err := driver.ParseSchema(string(text))
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("--schema %s: %v", path, err)}
+	}
+	return s, nil
+}
+
+func openMember(ctx context.Context, url string, schema *driver.Schema) (member, error) {
+	s, err := driver.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Prepare(ctx, schema); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	m, ok := s.(member)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("run a node: a %T is no member of a cluster", s), s.Close())
+	}
+	return m, nil
+}
+
+// explainEmpty adds to the error of a new cluster without tables how it gets some.
+func explainEmpty(err error, u *driver.URL, name string) error {
+	_, missing := os.Stat(u.Path + "/store")
+	if !errors.Is(err, driver.ErrInvalid) || !errors.Is(missing, fs.ErrNotExist) || u.Params.String("join", "") != "" {
+		return err
+	}
+	return fmt.Errorf("%w; fill it first with %s, or describe its tables with --schema FILE", err,
+		commandLine([]string{"trihold", "load", name, "--for", "1s"}))
+}
+
+// watchEvery is how often a node looks at itself, to tell of changes.
+const watchEvery = 200 * time.Millisecond
+
+// A watched is what a person, or a program, has been told of a node.
+type watched struct {
+	console console
+	json    bool
+	last    string
+}
+
+// watch tells of every change of a node until it ends, or ctx does.
+func (w *watched) watch(ctx context.Context, m member, metrics *metricsServer) error {
+	for {
+		s, err := m.ClusterStatus(ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.tell(&s); err != nil {
+			return err
+		}
+		if s.Role == inmem.RoleStopped {
+			return ended(&s)
+		}
+		select {
+		case <-time.After(watchEvery):
+		case err := <-metrics.ended:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ended returns why a node that takes no part any more has stopped; nothing if it was
+// asked to leave.
+func ended(s *inmem.ClusterStatus) error {
+	why := s.Failed
+	if why == "" {
+		why = s.Quarantined
+	}
+	if why == "" {
+		return nil
+	}
+	return driver.Failed("run node "+s.Name, driver.ErrUnavailable, errors.New(why))
+}
+
+// tell prints a status if something has changed that a line is worth.
+func (w *watched) tell(s *inmem.ClusterStatus) error {
+	line := nodeLine(s)
+	if line == w.last {
+		return nil
+	}
+	first := w.last == ""
+	w.last = line
+	if w.json {
+		return json.NewEncoder(w.console.out).Encode(s)
+	}
+	if first {
+		if _, err := fmt.Fprintf(w.console.out, "node %s of cluster %s, epoch %d, at %s\n", s.ID, s.Cluster, s.Epoch, s.Address); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	if _, err := fmt.Fprintf(w.console.out, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+// nodeLine says what a node is in one line.
+func nodeLine(s *inmem.ClusterStatus) string {
+	parts := []string{roleLine(s)}
+	var names []string
+	for _, m := range s.Members {
+		name := m.Name
+		if !m.Voter {
+			name += " (non-voter)"
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	parts = append(parts, "members "+strings.Join(names, ", "))
+	return strings.Join(append(parts, troubles(s)...), "; ")
+}
+
+// roleLine says what a node is, and who leads.
+func roleLine(s *inmem.ClusterStatus) string {
+	line := fmt.Sprintf("%s is %s in term %d", s.Name, s.Role, s.Term)
+	switch {
+	case s.Role == inmem.RoleLeader || s.Role == inmem.RoleStopped:
+	case s.Leader == "":
+		line += ", no leader is known"
+	default:
+		line += fmt.Sprintf(", %s leads at %s", s.Leader, s.LeaderAddress)
+	}
+	return line
+}
+
+// troubles are the reasons why a node does less than it should.
+func troubles(s *inmem.ClusterStatus) []string {
+	var all []string
+	for _, t := range []struct{ what, why string }{{"read-only", s.ReadOnly}, {"failed", s.Failed}, {"quarantined", s.Quarantined}} {
+		if t.why != "" {
+			all = append(all, t.what+": "+t.why)
+		}
+	}
+	return all
+}
