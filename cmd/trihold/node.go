@@ -80,9 +80,12 @@ func (f *nodeFlags) run(ctx context.Context, c console, name string) (err error)
 	if err != nil {
 		return err
 	}
+	if err := needTables(u, name, schema); err != nil {
+		return err
+	}
 	m, err := openMember(ctx, url, schema)
 	if err != nil {
-		return stopped(ctx, explainEmpty(err, u, name))
+		return stopped(ctx, err)
 	}
 	defer func() {
 		if closed := m.Close(); closed != nil {
@@ -155,14 +158,21 @@ func openMember(ctx context.Context, url string, schema *driver.Schema) (member,
 	return m, nil
 }
 
-// explainEmpty adds to the error of a new cluster without tables how it gets some.
-func explainEmpty(err error, u *driver.URL, name string) error {
-	_, missing := os.Stat(u.Path + "/store")
-	if !errors.Is(err, driver.ErrInvalid) || !errors.Is(missing, fs.ErrNotExist) || u.Params.String("join", "") != "" {
-		return err
+// needTables refuses a new cluster that nobody has told its tables, before anything is
+// made.
+func needTables(u *driver.URL, name string, schema *driver.Schema) error {
+	if schema != nil || u.Params.String("join", "") != "" {
+		return nil
 	}
-	return fmt.Errorf("%w; fill it first with %s, or describe its tables with --schema FILE", err,
-		commandLine([]string{"trihold", "load", name, "--for", "1s"}))
+	entries, err := os.ReadDir(u.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &usageError{err.Error() + ": name a directory"}
+	}
+	if len(entries) > 0 {
+		return nil
+	}
+	return &usageError{fmt.Sprintf("nothing is stored in %s yet, so this would be a new cluster without tables: fill it first, as with %s, or describe them with --schema FILE, or name a cluster to join with join=H:P",
+		u.Path, commandLine([]string{"trihold", "load", name, "--for", "1s"}))}
 }
 
 // watchEvery is how often a node looks at itself, to tell of changes.
