@@ -11,10 +11,7 @@ import (
 // Arm makes system calls of the running subject fail, wait or be its last ones. It
 // needs Needs.Calls. The rule is for files below the cell's directory.
 func (c *Cell) Arm(r syscalls.Rule) (*syscalls.Armed, error) {
-	if r.Under == "" {
-		r.Under = c.Dir
-	}
-	return c.current().calls.Arm(r)
+	return c.members[0].Arm(r)
 }
 
 // Strike arms a rule, waits until it has fired, holds it for some time, and clears
@@ -113,7 +110,7 @@ func readError(ctx context.Context, c *Cell) error {
 		return err
 	}
 	rule := syscalls.Rule{Calls: syscalls.ReadAt, Errno: syscall.EIO, After: c.Rand.IntN(4), Count: 1, Under: c.Dir}
-	v, err := c.spawn(ctx, rule)
+	v, err := c.members[0].spawn(ctx, rule)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,9 @@ import (
 
 	"trihold/bench/fault/check"
 	"trihold/bench/fault/history"
-	"trihold/bench/fault/node"
+	"trihold/bench/fault/mesh"
 	"trihold/bench/fault/syscalls"
 	"trihold/bench/fault/traffic"
-	"trihold/bench/proc"
-	"trihold/repo"
 )
 
 // A Cell is a fault at work on a subject: what a script speaks to. A script calls
@@ -33,11 +31,10 @@ type Cell struct {
 
 	migration *migration // nil unless the store is moved
 
-	mu   sync.Mutex
-	node *victim // guarded by mu; nil while there is none
+	members []*Member  // in the order of their names
+	mesh    *mesh.Mesh // what lies between them; nil if there is one
+	routes  []route    // where clients send to, by their slots in the crowd
 
-	sampler  *proc.Sampler // of the memory of node
-	peak     int64
 	observed int64
 	damage   []string
 	verdicts []check.Verdict // besides those of the checkers
@@ -95,117 +92,86 @@ func (c *Cell) NotAnswered() int {
 	return n
 }
 
-// Start starts the subject's process and opens the store. With Needs.Calls, the
-// rules are in force from the first call on.
+// Start starts the subject's processes and opens the store in each. With Needs.Calls,
+// the rules are in force from the first call on.
 func (c *Cell) Start(ctx context.Context, rules ...syscalls.Rule) error {
-	v, err := c.spawn(ctx, rules...)
-	if err != nil {
-		return err
-	}
-	if _, err := v.Open(ctx); err != nil {
-		return fmt.Errorf("open: %w", errors.Join(err, v.kill()))
-	}
-	c.sampler = proc.Sample(v.Tree())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.node = v
-	return nil
+	return each(c.part(func(m *Member) bool { return m.in && m.current() == nil }), func(m *Member) error { return m.Start(ctx, rules...) })
 }
 
-// StartAndKill starts the subject's process, and kills it some time after it began
-// to open the store, whether it has finished or not.
+// StartAndKill starts the subject's processes, and kills them some time after they
+// began to open the store, whether they have finished or not.
 func (c *Cell) StartAndKill(ctx context.Context, after time.Duration) error {
-	n, err := c.spawn(ctx)
-	if err != nil {
-		return err
-	}
-	opened := make(chan error, 1)
-	go func() {
-		_, err := n.Open(ctx)
-		opened <- err
-	}()
-	err = c.Hold(ctx, after)
-	err = errors.Join(err, n.kill())
-	if openErr := <-opened; openErr != nil && !errors.Is(openErr, node.ErrGone) {
-		err = errors.Join(err, fmt.Errorf("open: %w", openErr))
-	}
-	return err
+	return each(c.part(func(m *Member) bool { return m.in }), func(m *Member) error { return m.startAndKill(ctx, after) })
 }
 
 // OpenTwice opens the store in a second process while the first one has it. It is
 // an error if that works, or is refused with anything but ErrUnavailable.
 func (c *Cell) OpenTwice(ctx context.Context) error {
-	n, err := c.spawn(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = n.Open(ctx)
-	killed := n.kill()
-	switch {
-	case err == nil:
-		return errors.Join(errors.New("a second process has opened the store"), killed)
-	case !errors.Is(err, repo.ErrUnavailable):
-		return errors.Join(fmt.Errorf("a second process was refused with another error than ErrUnavailable: %w", err), killed)
-	}
-	return killed
+	return c.members[0].openTwice(ctx)
 }
 
-// take removes the node, so that clients find nobody.
-func (c *Cell) take() (*victim, error) {
-	c.mu.Lock()
-	n := c.node
-	c.node = nil
-	c.mu.Unlock()
-	if n == nil {
-		return nil, errors.New("the store is not running")
+// part returns some of the members.
+func (c *Cell) part(is func(*Member) bool) []*Member {
+	var out []*Member
+	for _, m := range c.members {
+		if is(m) {
+			out = append(out, m)
+		}
 	}
-	return n, c.sampled()
+	return out
 }
 
-// sampled ends the watch over the memory of a process.
-func (c *Cell) sampled() error {
-	if c.sampler == nil {
-		return nil
+// running returns the members whose processes run.
+func (c *Cell) running() []*Member {
+	return c.part(func(m *Member) bool { return m.current() != nil })
+}
+
+// each does something with several members at once.
+func each(members []*Member, do func(*Member) error) error {
+	errs := make([]error, len(members))
+	var wait sync.WaitGroup
+	for i, m := range members {
+		wait.Go(func() { errs[i] = do(m) })
 	}
-	peak, err := c.sampler.Stop()
-	c.sampler, c.peak = nil, max(c.peak, peak)
-	return err
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// errStopped is that of a script which has killed the store already.
+var errStopped = errors.New("the store is not running")
+
+// eachRunning does something with all members whose processes run, at once.
+func (c *Cell) eachRunning(do func(*Member) error) error {
+	members := c.running()
+	if len(members) == 0 {
+		return errStopped
+	}
+	return each(members, do)
 }
 
 // Kill ends all processes of the subject with SIGKILL.
-func (c *Cell) Kill() error {
-	n, err := c.take()
-	if err != nil {
-		return err
-	}
-	return n.kill()
-}
+func (c *Cell) Kill() error { return c.eachRunning((*Member).Kill) }
 
 // Stop lets the subject close its store and end.
-func (c *Cell) Stop() error {
-	n, err := c.take()
-	if err != nil {
-		return err
-	}
-	return n.stop()
-}
+func (c *Cell) Stop() error { return c.eachRunning((*Member).Stop) }
 
 // Pause stops all processes of the subject with SIGSTOP.
-func (c *Cell) Pause() error { return c.current().Tree().Stop() }
+func (c *Cell) Pause() error { return c.eachRunning((*Member).Pause) }
 
 // Resume lets them go on.
-func (c *Cell) Resume() error { return c.current().Tree().Continue() }
+func (c *Cell) Resume() error { return c.eachRunning((*Member).Resume) }
 
-// current returns the running node. A script that has killed it and not started
-// another one is wrong.
+// current returns the running node, of several the first; nil if there is none.
 func (c *Cell) current() *victim {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.node
+	for _, m := range c.members {
+		if n := m.current(); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
-// do sends an operation to the node, if there is one.
-func (c *Cell) do(ctx context.Context, o *history.Op, timeout time.Duration) (sent bool) {
-	n := c.current()
-	return n != nil && n.Do(ctx, o, timeout)
+// note adds to what is told of the damage that was done.
+func (c *Cell) note(format string, args ...any) {
+	c.damage = append(c.damage, fmt.Sprintf(format, args...))
 }

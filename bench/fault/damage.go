@@ -66,7 +66,7 @@ func damageFault(files FileKind, numbers string, kind damage.Kind) Fault {
 			if err := c.Kill(); err != nil {
 				return err
 			}
-			if err := c.harm(files, kind, older); err != nil {
+			if err := c.members[0].harm(files, kind, older); err != nil {
 				return err
 			}
 			if files == ReplicaFile {
@@ -111,21 +111,6 @@ func (c *Cell) awaitSnapshot(ctx context.Context) error {
 		names, err := damage.Find(c.Dir, c.Subject.Files[SnapshotFile]...)
 		return err == nil && len(names) > 0
 	})
-}
-
-// harm damages one of the subject's files of a kind.
-func (c *Cell) harm(files FileKind, kind damage.Kind, older string) error {
-	names, err := damage.Find(c.Dir, c.Subject.Files[files]...)
-	if err != nil {
-		return err
-	}
-	done, err := damage.Apply(c.Rand, damage.Target{Dir: c.Dir, Old: older}, names, kind)
-	if err != nil {
-		return fmt.Errorf("damage files of kind %s: %w", files, err)
-	}
-	c.damage = append(c.damage, done.String())
-	c.Observe(1)
-	return nil
 }
 
 // loseDatabase removes the database and everything beside it but the replica.

@@ -2,15 +2,14 @@ package fault
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"trihold/bench/fault/damage"
 	"trihold/bench/fault/fusefs"
 )
 
-// Disk is the file system under the cell's directory. It needs Needs.Disk.
-func (c *Cell) Disk() *fusefs.FS { return c.tools.disk }
+// Disk is the file system under the directory of the first member. It needs Needs.Disk.
+func (c *Cell) Disk() *fusefs.FS { return c.members[0].disk }
 
 // diskFaults break the disk under programs that know nothing of it.
 func diskFaults() []Fault {
@@ -32,7 +31,7 @@ func diskFaults() []Fault {
 				if c.Subject.Files[files] == nil {
 					files = WALFile
 				}
-				if err := c.harm(files, damage.FlipBit, ""); err != nil {
+				if err := c.members[0].harm(files, damage.FlipBit, ""); err != nil {
 					return err
 				}
 				return c.Start(ctx)
@@ -70,19 +69,18 @@ func powerLoss(name, numbers, about string, keep float64) Fault {
 	}
 }
 
-// cutPower kills everything and takes the disk back to what was synced. Of the rest
+// cutPower kills everything and takes the disks back to what was synced. Of the rest
 // it keeps a part.
 func (c *Cell) cutPower(keep float64) error {
+	members := c.running()
 	if err := c.Kill(); err != nil {
 		return err
 	}
-	loss, err := c.Disk().PowerLoss(c.Rand, keep)
-	if err != nil {
-		return err
+	for _, m := range members {
+		if err := m.losePower(keep); err != nil {
+			return err
+		}
 	}
-	// What was kept was in danger too. With nothing unsynced the cut proves nothing.
-	c.Observe(int64(loss.SectorsLost + loss.NamesLost + loss.SectorsKept + loss.NamesKept))
-	c.damage = append(c.damage, fmt.Sprintf("%d sectors and %d names lost, %d and %d kept", loss.SectorsLost, loss.NamesLost, loss.SectorsKept, loss.NamesKept))
 	return nil
 }
 

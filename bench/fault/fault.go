@@ -17,6 +17,7 @@ type Fault struct {
 	Numbers string // in the catalogue of docs/faults.md
 	Quick   bool   // among those of a quick run
 	Needs   Needs
+	Nodes   Nodes // how many nodes the subject must have
 	// Fits says why the fault means nothing for a subject; empty if it fits. Nil is
 	// a fault that fits every subject.
 	Fits func(Subject) string
@@ -53,6 +54,27 @@ type Needs struct {
 	Names bool // and then loses names that were not synced in their directory
 }
 
+// Nodes says what subjects a fault is for.
+type Nodes int
+
+// The kinds of subjects.
+const (
+	OneNode Nodes = iota
+	SeveralNodes
+	AnyNodes
+)
+
+// unfit says why a fault means nothing for a subject; empty if it does.
+func (n Nodes) unfit(s Subject) string {
+	switch {
+	case n == OneNode && s.Nodes > 1:
+		return "it is for a store of one node"
+	case n == SeveralNodes && s.Nodes <= 1:
+		return "it is for a store of several nodes"
+	}
+	return ""
+}
+
 const (
 	defaultLimit  = 30 * time.Second
 	defaultSteady = 20 * time.Second
@@ -60,7 +82,7 @@ const (
 
 // Catalogue returns all faults, in the order in which they are run.
 func Catalogue() []Fault {
-	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults(), simulatedFaults())
+	return slices.Concat(processFaults(), callFaults(), linkFaults(), diskFaults(), damageFaults(), replicaFaults(), clientFaults(), clusterFaults(), simulatedFaults())
 }
 
 // faults returns the faults of names; none are all, or the quick ones.

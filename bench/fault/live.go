@@ -26,11 +26,16 @@ type volume struct {
 	// ops operations must be answered before the fault, and as many after it is
 	// healed, reads and writes among them.
 	ops int64
+	// patience is how long an operation may take, and grace how much longer its
+	// client waits for a node that does not answer; 0 is the default of each.
+	patience, grace time.Duration
 }
 
 var (
 	quickVolume    = volume{clients: 8, rate: 1500, ops: 300}
 	standardVolume = volume{clients: 16, rate: 6000, ops: 3000}
+	// A client of a cluster soon asks somebody else.
+	clusterVolume = volume{clients: 9, rate: 1200, ops: 300, patience: time.Second, grace: 500 * time.Millisecond}
 )
 
 const (
@@ -80,8 +85,8 @@ func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 		out.Verdict, out.Why = result.Bad, fmt.Sprintf("make a directory: %v", err)
 		return out
 	}
-	c := &Cell{Subject: t.subject, home: dir, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(),
-		crowd: &traffic.Crowd{Setup: cmp.Or(t.fault.Setup, traffic.DefaultSetup), Seed: t.seed, Clients: r.volume().clients, Rate: r.volume().rate}}
+	c := &Cell{Subject: t.subject, home: dir, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(t.subject)}
+	c.crowd = &traffic.Crowd{Setup: cmp.Or(t.fault.Setup, traffic.DefaultSetup), Seed: t.seed, Clients: c.volume.clients, Rate: c.volume.rate, Patience: c.volume.patience}
 	c.crowd.Do = c.do
 	limit, steady := cmp.Or(t.fault.Limit, defaultLimit), cmp.Or(t.fault.Steady, defaultSteady)
 	watched, cancel := context.WithTimeoutCause(ctx, gateWait+limit+steady+endWait, errors.New("the watchdog has ended the cell"))
@@ -199,6 +204,9 @@ func (c *Cell) alive(ctx context.Context, within time.Duration) error {
 	if err := c.Until(ctx, "the store answers again", func() bool { return c.crowd.Acked() >= from+c.volume.ops }); err != nil {
 		return err
 	}
+	if err := c.eachAnswers(ctx); err != nil {
+		return err
+	}
 	var reads, writes int
 	h := c.crowd.History()
 	for i := range h.Ops {
@@ -216,29 +224,66 @@ func (c *Cell) alive(ctx context.Context, within time.Duration) error {
 	return nil
 }
 
+// eachAnswers waits until every member has answered an operation since it was asked
+// for.
+func (c *Cell) eachAnswers(ctx context.Context) error {
+	for _, m := range c.running() {
+		from := m.acked.Load()
+		if err := c.Until(ctx, m.Name+" answers again", func() bool { return m.acked.Load() > from }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // finals reads everything, and once more after a kill and a start.
 func (c *Cell) finals(ctx context.Context) ([]*history.Final, error) {
-	before, err := c.current().Final(ctx)
+	finals, err := c.finalOfEach(ctx, "")
 	if err != nil {
-		return nil, err
+		return finals, err
 	}
-	finals := []*history.Final{before}
 	if err := c.Kill(); err != nil {
 		return finals, err
 	}
 	if err := c.Start(ctx); err != nil {
 		return finals, fmt.Errorf("after a further kill: %w", err)
 	}
-	after, err := c.current().Final(ctx)
+	after, err := c.finalOfEach(ctx, " after a kill")
 	if err != nil {
 		return finals, fmt.Errorf("after a further kill: %w", err)
 	}
-	after.Node += " after a kill"
-	return append(finals, after), nil
+	return append(finals, after...), nil
+}
+
+// finalOfEach reads everything from every member, after all have caught up.
+func (c *Cell) finalOfEach(ctx context.Context, when string) (finals []*history.Final, err error) {
+	members := c.running()
+	if len(members) > 1 {
+		if err := c.level(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range members {
+		f, err := m.current().Final(ctx)
+		if err != nil {
+			return finals, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		f.Node += when
+		finals = append(finals, f)
+	}
+	return finals, nil
 }
 
 // cleanUp ends every process and puts the tools away.
-func (c *Cell) cleanUp() error { return errors.Join(c.killIfThere(), c.tools.putAway()) }
+func (c *Cell) cleanUp() error { return errors.Join(c.killIfThere(), c.putAway()) }
+
+// peak returns the memory of all members at its highest.
+func (c *Cell) peak() (sum int64) {
+	for _, m := range c.members {
+		sum += m.peak
+	}
+	return sum
+}
 
 func (c *Cell) killIfThere() error {
 	if c.current() == nil {
@@ -249,7 +294,7 @@ func (c *Cell) killIfThere() error {
 
 // judge sets the verdict of a cell.
 func judge(out *result.Cell, t *trial, c *Cell, e *check.Evidence, err error) {
-	out.Observed, out.Damage, out.PeakBytes = c.observed, c.damage, c.peak
+	out.Observed, out.Damage, out.PeakBytes = c.observed, c.damage, c.peak()
 	out.Injected, out.Healed = c.injected, c.healed
 	if e != nil {
 		summarize(out, e.History)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -56,12 +57,12 @@ func (r *run) plan(ctx context.Context) ([]*trial, error) {
 // suitable returns the subjects that a fault is run on. If none is named, one with
 // a replica takes the place of its backend's default in faults of replicas.
 func (r *run) suitable(f Fault, subjects []Subject) []Subject {
-	if len(r.config.Stores) > 0 || f.Fits == nil {
-		return subjects
-	}
 	var out []Subject
 	for _, s := range subjects {
-		if f.Fits(s) != "" {
+		if len(r.config.Faults) == 0 && f.Nodes.unfit(s) != "" {
+			continue // nobody has asked for this pair
+		}
+		if len(r.config.Stores) == 0 && f.Fits != nil && f.Fits(s) != "" {
 			i := slices.IndexFunc(Subjects(), func(o Subject) bool { return o.Backend == s.Backend && f.Fits(o) == "" })
 			if i >= 0 {
 				s = Subjects()[i]
@@ -73,7 +74,7 @@ func (r *run) suitable(f Fault, subjects []Subject) []Subject {
 }
 
 // defaults are the subjects of a run that names none.
-var defaults = []string{"inmem/disk", "sqlite/disk", "rqlite/disk"}
+var defaults = []string{"inmem/disk", "sqlite/disk", "rqlite/disk", "inmem/quorum"}
 
 // subjects returns those to break, having opened each once.
 func (r *run) subjects(ctx context.Context) ([]Subject, error) {
@@ -107,6 +108,15 @@ func (r *run) probe(ctx context.Context, s Subject) (err error) {
 	dir, err := os.MkdirTemp(r.dir, "probe-")
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
+	}
+	if s.Nodes > 1 {
+		c := &Cell{Subject: s, Dir: dir, Rand: rand.New(rand.NewPCG(1, 1)), run: r, volume: r.volume(s), crowd: &traffic.Crowd{Setup: traffic.DefaultSetup}}
+		if err := c.prepareMembers(); err != nil {
+			return errors.Join(err, c.putAway())
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, gateWait, fmt.Errorf("it is not open after %v", gateWait))
+		defer cancel()
+		return errors.Join(c.Start(ctx), c.cleanUp())
 	}
 	urls := []string{s.at(dir)}
 	if s.To != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +81,10 @@ func (r *run) cells(ctx context.Context, trials []*trial, began time.Time) (cell
 	return cells, nil
 }
 
-func (r *run) volume() volume {
+func (r *run) volume(s Subject) volume {
+	if s.Nodes > 1 {
+		return clusterVolume
+	}
 	if r.config.Quick || r.config.Migrations {
 		return quickVolume
 	}
@@ -105,6 +109,9 @@ func (r *run) cell(ctx context.Context, t *trial) result.Cell {
 	if t.fault.Fits != nil && t.fault.Fits(t.subject) != "" {
 		why = t.fault.Fits(t.subject)
 	}
+	if why == "" {
+		why = t.fault.Nodes.unfit(t.subject)
+	}
 	if t.needs().Link && t.subject.Linked == "" {
 		why = "there is no connection: the store is in the program's own process"
 	}
@@ -124,11 +131,8 @@ func (r *run) keep(out *result.Cell, c *Cell, e *check.Evidence) {
 		}
 		return
 	}
-	if c.Subject.To != "" { // a socket cannot be copied
-		_ = os.Remove(filepath.Join(c.home, socketName))
-	}
 	to := filepath.Join(r.config.Out, strings.ReplaceAll(out.ID, "/", "-"))
-	err := errors.Join(os.MkdirAll(r.config.Out, 0o777), os.RemoveAll(to))
+	err := errors.Join(os.MkdirAll(r.config.Out, 0o777), os.RemoveAll(to), removeSockets(c.home))
 	if err == nil {
 		err = os.CopyFS(to, os.DirFS(c.home)) // Out may be on another file system
 	}
@@ -140,6 +144,16 @@ func (r *run) keep(out *result.Cell, c *Cell, e *check.Evidence) {
 		return
 	}
 	out.Artefacts = []string{to}
+}
+
+// removeSockets removes what cannot be copied.
+func removeSockets(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.Type()&fs.ModeSocket == 0 {
+			return err
+		}
+		return os.Remove(path)
+	})
 }
 
 func writeJSON(path string, v any) error {

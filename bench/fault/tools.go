@@ -9,14 +9,12 @@ import (
 	"strings"
 
 	"trihold/bench/fault/fusefs"
-	"trihold/bench/fault/node"
 	"trihold/bench/fault/syscalls"
 )
 
 // tools are what a cell breaks a store with, beyond signals.
 type tools struct {
 	link  *link
-	disk  *fusefs.FS
 	calls bool
 }
 
@@ -35,18 +33,20 @@ func missing(n Needs) string {
 	return ""
 }
 
-// prepare makes the tools that a fault needs.
-func (c *Cell) prepare(ctx context.Context, t *trial) (err error) {
+// prepare makes the tools that a fault needs, and the members, which are not started.
+func (c *Cell) prepare(ctx context.Context, t *trial) error {
 	n := t.needs()
 	c.tools.calls = n.Calls
+	if err := c.prepareMembers(); err != nil {
+		return err
+	}
 	if n.Disk {
-		config := fusefs.Config{Back: filepath.Join(c.home, "back"), Mountpoint: filepath.Join(c.home, "disk"), KeepNames: !n.Names, LieAboutSync: t.control != nil}
-		if c.tools.disk, err = fusefs.Mount(config); err != nil {
+		if err := c.prepareDisks(n, t.control != nil); err != nil {
 			return fmt.Errorf("prepare the disk: %w", err)
 		}
-		c.Dir = config.Mountpoint
 	}
 	if n.Link {
+		var err error
 		if c.tools.link, err = newLink(ctx, c); err != nil {
 			return fmt.Errorf("prepare the link: %w", err)
 		}
@@ -54,32 +54,58 @@ func (c *Cell) prepare(ctx context.Context, t *trial) (err error) {
 	return nil
 }
 
-// spawn starts a process that has not opened the store yet.
-func (c *Cell) spawn(ctx context.Context, rules ...syscalls.Rule) (*victim, error) {
-	config := node.Config{Name: "n1", URL: c.Subject.at(c.Dir), Setup: c.crowd.Setup, Early: c.early, Follow: c.Subject.To != ""}
-	if c.tools.link != nil {
-		config.URL = strings.ReplaceAll(c.Subject.Linked, addrMark, c.tools.link.proxy.Addr())
+// prepareMembers makes the members, and what lies between them.
+func (c *Cell) prepareMembers() error {
+	if c.Subject.Nodes > 1 {
+		return c.prepareCluster()
 	}
-	var l *syscalls.Link
-	if c.tools.calls {
-		var err error
-		if l, err = syscalls.NewLink(); err != nil {
-			return nil, err
+	c.members = []*Member{{Name: "n1", Dir: c.Dir, cell: c, in: true}}
+	return nil
+}
+
+// prepareDisks gives each member a file system of its own.
+func (c *Cell) prepareDisks(n Needs, lie bool) error {
+	for _, m := range c.members {
+		config := fusefs.Config{Back: filepath.Join(c.home, "back"), Mountpoint: filepath.Join(c.home, "disk"), KeepNames: !n.Names, LieAboutSync: lie}
+		if c.Subject.Nodes > 1 {
+			config.Back, config.Mountpoint = filepath.Join(c.home, "back-"+m.Name), m.Dir
 		}
-		defer l.Close()
+		disk, err := fusefs.Mount(config)
+		if err != nil {
+			return err
+		}
+		m.disk, m.Dir = disk, config.Mountpoint
 	}
-	config.Command = c.run.config.Node(l)
-	return startVictim(ctx, config, l, rules...)
+	if c.Subject.Nodes <= 1 {
+		c.Dir = c.members[0].Dir
+	}
+	return nil
+}
+
+// urlOf returns the URL with which a member opens its store.
+func (c *Cell) urlOf(m *Member) string {
+	switch {
+	case c.mesh != nil:
+		return c.clusterURL(m)
+	case c.tools.link != nil:
+		return strings.ReplaceAll(c.Subject.Linked, addrMark, c.tools.link.proxy.Addr())
+	}
+	return c.Subject.at(c.Dir)
 }
 
 // putAway puts the tools away.
-func (t *tools) putAway() error {
+func (c *Cell) putAway() error {
 	var errs []error
-	if t.link != nil {
-		errs = append(errs, t.link.close())
+	if c.tools.link != nil {
+		errs = append(errs, c.tools.link.close())
 	}
-	if t.disk != nil {
-		errs = append(errs, t.disk.Unmount())
+	if c.mesh != nil {
+		errs = append(errs, c.mesh.Close())
+	}
+	for _, m := range c.members {
+		if m.disk != nil {
+			errs = append(errs, m.disk.Unmount())
+		}
 	}
 	return errors.Join(errs...)
 }

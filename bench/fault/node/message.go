@@ -44,6 +44,7 @@ type openArgs struct {
 	URL   string        `json:"url"`
 	Setup history.Setup `json:"setup"`
 	Early bool          `json:"early,omitempty"`
+	Stale bool          `json:"stale,omitempty"`
 	// Follow makes the process follow the changes from the beginning.
 	Follow bool `json:"follow,omitempty"`
 }

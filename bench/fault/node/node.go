@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,14 @@ type Config struct {
 	// Early makes the node a negative control: it answers operations of kind
 	// history.Note before it does them.
 	Early bool
+	// Stale makes the node a negative control: it answers reads with what it has at
+	// hand, however old.
+	Stale bool
 	// Follow makes the node follow the changes from the time when it is opened.
 	Follow bool
+	// Grace is how much longer than its deadline an operation's answer is waited for;
+	// the default is 10 s.
+	Grace time.Duration
 }
 
 // A Node is a process with a store. Its methods may be called concurrently.
@@ -90,7 +97,7 @@ func (n *Node) Tree() proc.Tree { return n.child.Tree() }
 
 // Open opens the store.
 func (n *Node) Open(ctx context.Context) (o Opened, err error) {
-	args := openArgs{URL: n.config.URL, Setup: n.config.Setup, Early: n.config.Early, Follow: n.config.Follow}
+	args := openArgs{URL: n.config.URL, Setup: n.config.Setup, Early: n.config.Early, Stale: n.config.Stale, Follow: n.config.Follow}
 	return o, n.call(ctx, doOpen, args, &o)
 }
 
@@ -125,12 +132,11 @@ func (n *Node) Release(ctx context.Context) error { return n.call(ctx, doRelease
 // Close closes the store; the process goes on.
 func (n *Node) Close(ctx context.Context) error { return n.call(ctx, doClose, nil, nil) }
 
-// grace is how much longer than its deadline an operation's answer is waited for.
-const grace = 10 * time.Second
+const defaultGrace = 10 * time.Second
 
 // Do runs an operation, with the meaning of traffic.Crowd.Do.
 func (n *Node) Do(ctx context.Context, o *history.Op, timeout time.Duration) (sent bool) {
-	ctx, cancel := context.WithTimeout(ctx, timeout+grace)
+	ctx, cancel := context.WithTimeout(ctx, timeout+cmp.Or(n.config.Grace, defaultGrace))
 	defer cancel()
 	done := history.Op{}
 	err := n.call(ctx, doOp, opArgs{*o, timeout}, &done)

@@ -180,6 +180,10 @@ const earlyBy = 20 * time.Millisecond
 func (s *server) execute(ctx context.Context, o *history.Op, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if s.args.Stale {
+		traffic.ExecuteStale(ctx, s.store, s.args.Setup, o)
+		return
+	}
 	traffic.Execute(ctx, s.store, s.args.Setup, o)
 }
 

@@ -18,6 +18,8 @@ type Crowd struct {
 	Seed    uint64
 	Clients int     // default 8
 	Rate    float64 // operations a second of all clients together; default 1500
+	// Patience is how long an operation may take; default 5 s.
+	Patience time.Duration
 	// Do sends an operation, waits for its answer, and sets its outcome, error and
 	// what it saw. It reports false if it could not be sent; then it never was.
 	Do func(ctx context.Context, o *history.Op, timeout time.Duration) (sent bool)
@@ -33,10 +35,9 @@ type Crowd struct {
 }
 
 const (
-	defaultClients = 8
-	defaultRate    = 1500
-	// opTimeout is how long an operation may take.
-	opTimeout = 5 * time.Second
+	defaultClients  = 8
+	defaultRate     = 1500
+	defaultPatience = 5 * time.Second
 	// hastyTimeout is the longest deadline of a hasty crowd.
 	hastyTimeout = 4 * time.Millisecond
 	// downPause is how long a client waits that could not send.
@@ -51,6 +52,9 @@ func (c *Crowd) Start() {
 	}
 	if c.Rate == 0 {
 		c.Rate = defaultRate
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
 	}
 }
 
@@ -80,7 +84,7 @@ func (c *Crowd) client(ctx context.Context, slot int) {
 	for ctx.Err() == nil {
 		o := source.Next()
 		o.Client = number
-		timeout := opTimeout
+		timeout := c.Patience
 		if c.Hasty.Load() {
 			timeout = time.Duration(haste.Int64N(int64(hastyTimeout))) + time.Microsecond
 		}

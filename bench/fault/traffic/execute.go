@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"trihold/bench/fault/history"
 	"trihold/repo"
@@ -14,12 +15,25 @@ import (
 // Execute runs an operation as one transaction, and sets its outcome and what it
 // saw.
 func Execute(ctx context.Context, s *repo.Store, setup history.Setup, o *history.Op) {
+	execute(ctx, s, setup, o, s.View)
+}
+
+// ExecuteStale is Execute with reads of what a store has at hand, however old: a
+// negative control.
+func ExecuteStale(ctx context.Context, s *repo.Store, setup history.Setup, o *history.Op) {
+	execute(ctx, s, setup, o, func(ctx context.Context, fn func(*repo.ReadTx) error) error { return s.ViewStale(ctx, anyAge, fn) })
+}
+
+// anyAge is older than any store of a cell.
+const anyAge = time.Hour
+
+func execute(ctx context.Context, s *repo.Store, setup history.Setup, o *history.Op, view func(context.Context, func(*repo.ReadTx) error) error) {
 	x := &execution{op: o, setup: setup}
 	var err error
 	if o.Wrote() {
 		err = s.Update(ctx, x.update)
 	} else {
-		err = s.View(ctx, func(tx *repo.ReadTx) error {
+		err = view(ctx, func(tx *repo.ReadTx) error {
 			err := x.read(tx)
 			o.Rev = int64(tx.Rev())
 			return err

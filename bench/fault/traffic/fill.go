@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"trihold/bench/fault/history"
 	"trihold/repo"
@@ -26,7 +27,8 @@ func Fill(ctx context.Context, s *repo.Store, setup history.Setup) error {
 	})
 }
 
-// ReadFinal reads the whole store in one View, and the change stream.
+// ReadFinal reads the whole store in one View, and the change stream. It is an error
+// if a stale read shows something else afterwards.
 func ReadFinal(ctx context.Context, s *repo.Store, node string) (*history.Final, error) {
 	f := &history.Final{Node: node}
 	if err := s.View(ctx, func(tx *repo.ReadTx) error { return readTables(tx, f) }); err != nil {
@@ -40,7 +42,24 @@ func ReadFinal(ctx context.Context, s *repo.Store, node string) (*history.Final,
 		return nil, fmt.Errorf("digest the final state: it is of revision %d, the rows are of %d: somebody still writes", d.Rev, f.Rev)
 	}
 	f.Digest = d.Sum
-	return f, readChanges(ctx, s, f)
+	return f, errors.Join(readChanges(ctx, s, f), checkStale(ctx, s, f))
+}
+
+// checkStale reads every table as stale reads see it, and compares that with what a
+// View has seen before: a store never goes back.
+func checkStale(ctx context.Context, s *repo.Store, f *history.Final) error {
+	stale := &history.Final{Node: f.Node}
+	if err := s.ViewStale(ctx, anyAge, func(tx *repo.ReadTx) error { return readTables(tx, stale) }); err != nil {
+		return fmt.Errorf("read the final state as it is at hand: %w", err)
+	}
+	stale.Digest, stale.ChangesAfter, stale.Changes = f.Digest, f.ChangesAfter, f.Changes
+	switch {
+	case stale.Rev < f.Rev:
+		return fmt.Errorf("a stale read shows revision %d after a linearisable one has shown %d", stale.Rev, f.Rev)
+	case stale.Rev == f.Rev && !reflect.DeepEqual(stale, f):
+		return fmt.Errorf("a stale read shows another revision %d than a linearisable one", f.Rev)
+	}
+	return nil
 }
 
 // readTables reads every table by key and by each index. It may run more than
