@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"trihold/inmem"
 	"trihold/repo/migrate"
 )
 
@@ -51,7 +54,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, errors.New("no such condition")
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "ports": ports, "member": awaitMember},
 	})
 }
 
@@ -91,6 +94,48 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		case time.Now().After(deadline):
 			ts.Fatalf("%s: %v, %+v", args[0], err, a.Status)
+		}
+	}
+}
+
+// ports sets variables to ports that are free.
+func ports(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: ports NAME...")
+	}
+	for _, name := range args {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer ln.Close() // so that each is another one
+		_, port, err := net.SplitHostPort(ln.Addr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
+}
+
+// awaitMember waits until what the node of a directory says of itself, as trihold node
+// prints it, matches a pattern; with "!", until no node has the directory open.
+func awaitMember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg && len(args) != 1 || !neg && len(args) != 2 {
+		ts.Fatalf("usage: member DIR PATTERN, or ! member DIR")
+	}
+	last := ""
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		a, err := inmem.Ask(context.Background(), ts.MkAbs(args[0]), inmem.Command{Do: inmem.DoStatus})
+		switch {
+		case neg && errors.Is(err, inmem.ErrNobody):
+			return
+		case err != nil:
+			last = err.Error()
+		default:
+			last = nodeLine(a.Status)
+			if matched, err := regexp.MatchString(args[len(args)-1], last); err != nil || matched && !neg {
+				ts.Check(err)
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: %s", args[0], last)
 		}
 	}
 }
