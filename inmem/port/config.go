@@ -87,8 +87,17 @@ func (c *Config) complete() error {
 	if c.Self == nil {
 		return fmt.Errorf("a port needs to know whose it is: %w", driver.ErrInvalid)
 	}
-	if err := CheckName(c.Self().Name); err != nil {
+	name := c.Self().Name
+	if err := CheckName(name); err != nil {
 		return err
+	}
+	if len(c.Advertise) > maxAddress {
+		return fmt.Errorf("the advertised address is longer than %d bytes: %w", maxAddress, driver.ErrInvalid)
+	}
+	if c.TLS != nil {
+		if err := c.TLS.check(name); err != nil {
+			return err
+		}
 	}
 	if c.Admit == nil {
 		c.Admit = func(Peer) error { return nil }

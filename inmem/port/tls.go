@@ -43,7 +43,7 @@ func LoadTLS(dir string) (*TLS, error) {
 	return t, nil
 }
 
-// names returns whether the node's own certificate carries its name.
+// check says why this is not the certificate of the node.
 func (t *TLS) check(name string) error { return named(t.node.Leaf, name) }
 
 // named says why a certificate is not the one of the node.
