@@ -3,8 +3,8 @@ package inmem
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 
-	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
@@ -18,13 +18,23 @@ const (
 	maxBatchBytes = 1 << 20
 )
 
-// A batch is commits that become durable together.
+// A batch is commits that become durable together. The committer makes it and hands it
+// to whoever makes it durable; unless a field says otherwise, it is not changed after
+// that.
 type batch struct {
-	// entry is the journal entry; empty if no commit was accepted.
-	entry   []byte
-	root    *root // the state after the batch
-	epoch   int   // see Store.failedEpoch
+	tenure  *tenure
+	id      batchID
+	before  batchID // the batch that it rests on
+	hash    uint64  // of the state that it rests on
+	reserve int     // bytes at the front of entry for whoever makes it durable
+	entry   []byte  // the journal entry; without a meaning if root is nil
+	root    *root   // the state after the batch; nil if no commit was accepted
+	changes []driver.Change
 	replies []reply
+	// published is set when recent and the published root include the batch.
+	published atomic.Bool
+	// answered is set by whoever answers the replies.
+	answered atomic.Bool
 }
 
 // A batchID names a batch of a cluster; no other one ever has the same.
@@ -62,21 +72,21 @@ type reply struct {
 //	        length of the key, uvarint; key
 //	        unless it is a delete: length of the row, uvarint; row in canonical form
 
-// entryPrefix is the size of an entry without commits, and of the header that
-// the journal fills in.
-const entryPrefix = wal.EntryHeader + 1 + 8 + 4
+// entryHead is the size of what comes before the commits.
+const entryHead = 1 + 8 + 4
 
-// startEntry returns an entry without commits, in buf if it is large enough.
-func startEntry(buf []byte, first driver.Rev) []byte {
-	buf = append(buf[:0], make([]byte, entryPrefix)...)
-	buf[wal.EntryHeader] = batchFormat
-	binary.LittleEndian.PutUint64(buf[wal.EntryHeader+1:], uint64(first))
+// startEntry returns an entry without commits behind some reserved bytes, in buf if it
+// is large enough.
+func startEntry(buf []byte, reserve int, first driver.Rev) []byte {
+	buf = append(buf[:0], make([]byte, reserve+entryHead)...)
+	buf[reserve] = batchFormat
+	binary.LittleEndian.PutUint64(buf[reserve+1:], uint64(first))
 	return buf
 }
 
 // closeEntry records the number of commits.
-func closeEntry(entry []byte, commits int) {
-	binary.LittleEndian.PutUint32(entry[wal.EntryHeader+9:], uint32(commits))
+func closeEntry(entry []byte, reserve, commits int) {
+	binary.LittleEndian.PutUint32(entry[reserve+9:], uint32(commits))
 }
 
 // appendCommit adds a commit to an entry.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
@@ -34,14 +35,16 @@ type Store struct {
 	queue   chan *request
 	closed  chan struct{} // closed by Close, before queue is
 
+	// tenure is that of the committer; nil while it must not decide. It is set by
+	// whoever makes batches durable.
+	tenure atomic.Pointer[tenure]
+	// slots holds a token for each batch between the committer and its answer.
+	slots   chan struct{}
 	batches chan *batch   // from the committer to the flusher
 	flushed chan struct{} // closed when the flusher has ended
 	buffers buffers
+	reserve int // bytes at the front of each batch's entry
 
-	// failedEpoch is the highest epoch a batch of which could not be written.
-	// Later batches of that epoch rest on it and fail too; the committer then
-	// goes back to the published root and begins the next epoch.
-	failedEpoch atomic.Int64
 	// stopErr is set when writing has ended for good.
 	stopErr atomic.Pointer[driver.Error]
 
@@ -62,11 +65,12 @@ func Open(c Config) (*Store, error) {
 		recent:  newRecent(),
 		queue:   make(chan *request, 4*maxBatch),
 		closed:  make(chan struct{}),
-		batches: make(chan *batch, 1),
+		slots:   make(chan struct{}, inFlightBatches),
+		batches: make(chan *batch, inFlightBatches),
 		flushed: make(chan struct{}),
 		buffers: newBuffers(),
+		reserve: wal.EntryHeader,
 	}
-	s.failedEpoch.Store(-1)
 	s.snapshots.done = make(chan written, 1)
 	if c.Class == driver.Memory {
 		return s, nil
@@ -127,7 +131,8 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 		return opening(s.c.Dir, err)
 	}
 	s.published.Store(r)
-	go s.commitLoop(thaw(r))
+	s.tenure.Store(&tenure{})
+	go s.commitLoop()
 	go s.flushLoop()
 	return nil
 }
@@ -194,4 +199,12 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
+}
+
+// readOnly returns why no commit is taken at the moment, if none is.
+func (s *Store) readOnly() error {
+	if s.member == nil {
+		return nil
+	}
+	return s.member.readOnly()
 }
