@@ -113,7 +113,7 @@ type committer struct {
 	n        uint64 // batches of this tenure
 	accepted int
 	taken    int
-	loaded   bool // the batch is a load, and takes nothing else
+	closed   bool // the batch is a load or a raise, and takes nothing else
 }
 
 // errNotLeading is the answer of a store that may not decide at the moment. Nothing was
@@ -141,7 +141,7 @@ func (c *committer) start() bool {
 	c.inFlight.prune()
 	c.batch = &batch{tenure: t, reserve: c.store.reserve, before: c.work.last, hash: c.work.hash}
 	c.batch.entry = startEntry(c.store.buffers.get(), c.store.reserve, c.work.rev+1)
-	c.accepted, c.taken, c.loaded = 0, 0, false
+	c.accepted, c.taken, c.closed = 0, 0, false
 	return true
 }
 
@@ -175,7 +175,7 @@ func (c *committer) fill() {
 
 // fits reports whether the batch takes one more commit.
 func (c *committer) fits() bool {
-	return !c.loaded && c.taken < maxBatch && int64(len(c.batch.entry)) < min(maxBatchBytes, c.store.c.SegmentBytes/4)
+	return !c.closed && c.taken < maxBatch && int64(len(c.batch.entry)) < min(maxBatchBytes, c.store.c.SegmentBytes/4)
 }
 
 // add decides about one commit.
@@ -183,7 +183,7 @@ func (c *committer) add(r *request) {
 	if !r.claimed.CompareAndSwap(false, true) {
 		return // withdrawn
 	}
-	if r.load() && c.taken > 0 { // a load is a batch of its own
+	if r.alone() && c.taken > 0 {
 		c.store.slots <- struct{}{}
 		c.finish()
 		if !c.start() {
@@ -203,8 +203,11 @@ func (c *committer) decide(r *request) (driver.Rev, error) {
 	if err := c.store.readOnly(); err != nil {
 		return 0, err
 	}
-	if r.load() {
+	switch {
+	case r.load():
 		return c.decideLoad(r)
+	case r.raise > 0:
+		return c.decideRaise(r.raise)
 	}
 	if known, again := c.find(r.commit.ID); again {
 		if known.Refused(r.commit) {
@@ -226,6 +229,18 @@ func (c *committer) decide(r *request) (driver.Rev, error) {
 	c.batch.entry = appendCommit(c.batch.entry, r.commit)
 	c.accepted++
 	return rev, nil
+}
+
+// decideRaise raises the cluster's format.
+func (c *committer) decideRaise(format uint32) (driver.Rev, error) {
+	if format <= c.work.format {
+		return c.work.rev, nil
+	}
+	c.work.format = format
+	c.batch.entry = raiseEntry(format)
+	c.accepted++
+	c.closed = true
+	return c.work.rev, nil
 }
 
 // find returns what a commit touched that was accepted before.
@@ -260,7 +275,7 @@ func (c *committer) record(change driver.Change) {
 func (c *committer) finish() {
 	b := c.batch
 	if c.accepted > 0 {
-		if !c.loaded {
+		if !c.closed {
 			closeEntry(b.entry, b.reserve, c.accepted)
 		}
 		c.n++

@@ -100,7 +100,7 @@ func (c *committer) decideLoad(r *request) (driver.Rev, error) {
 	}
 	c.batch.entry = append(c.batch.entry[:0], r.entry...)
 	c.accepted++
-	c.loaded = true
+	c.closed = true
 	return c.work.rev, nil
 }
 

@@ -50,6 +50,13 @@ func (r *recent) addAll(changes []driver.Change) {
 	}
 }
 
+// replace takes the content of another one.
+func (r *recent) replace(by *recent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ring, r.byID, r.last, r.n = by.ring, by.byID, by.last, by.n
+}
+
 // begin says where a store without changes is.
 func (r *recent) begin(rev driver.Rev) {
 	r.mu.Lock()

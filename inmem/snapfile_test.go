@@ -30,7 +30,7 @@ func memberRoot(t *testing.T, rows int64) (*root, *recent) {
 		changes.add(p.changed(s.apply(p)))
 	}
 	r := s.freeze()
-	r.index, r.last, r.hash, r.format, r.time = 77, batchID{3, 4, 5}, 0xabcdef, 3, 1_700_000_000_000_000
+	r.index, r.last, r.format, r.time = 77, batchID{3, 4, 5}, 3, 1_700_000_000_000_000
 	r.members = []byte(`{"n1":{}}`)
 	return r, changes
 }

@@ -60,6 +60,11 @@ func readBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool
 		return nil, nil, err
 	}
 	sr.root.buildIndices()
+	if hash := sr.root.stateHash(); sr.root.format == 0 {
+		sr.root.hash = hash
+	} else if hash != sr.root.hash {
+		return nil, nil, fmt.Errorf("the rows make the hash %016x, and %016x was written: %w", hash, sr.root.hash, driver.ErrCorrupt)
+	}
 	if err := sr.root.findFence(schema); err != nil {
 		return nil, nil, fmt.Errorf("fence: %w", err)
 	}

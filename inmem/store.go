@@ -50,6 +50,8 @@ type Store struct {
 
 	journal   journal // owned by the flusher
 	snapshots snapshots
+
+	member *member // nil for the store of a single node
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -72,6 +74,9 @@ func Open(c Config) (*Store, error) {
 		reserve: wal.EntryHeader,
 	}
 	s.snapshots.done = make(chan written, 1)
+	if c.Cluster.Node != "" {
+		s.member = newMember(s)
+	}
 	if c.Class == driver.Memory {
 		return s, nil
 	}
@@ -117,6 +122,12 @@ func opening(dir string, err error) error {
 // Prepare implements driver.Store.
 func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	s.schema = schema
+	if s.member != nil {
+		if err := s.member.prepare(ctx); err != nil {
+			return opening(s.c.Dir, err)
+		}
+		return nil
+	}
 	var r *root
 	var err error
 	switch {
@@ -172,7 +183,8 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	return st, errors.Join(err, errFree)
 }
 
-// Close implements driver.Store.
+// Close implements driver.Store. A member of a cluster stays one: it comes back when it
+// is opened again.
 func (s *Store) Close() error {
 	s.closing.Lock()
 	select {
@@ -182,10 +194,13 @@ func (s *Store) Close() error {
 	default:
 	}
 	close(s.closed)
-	close(s.queue)
 	s.closing.Unlock()
 	var err error
-	if s.published.Load() != nil { // Prepare has succeeded
+	switch {
+	case s.member != nil && s.member.running.Load():
+		err = s.member.close()
+	case s.member == nil && s.published.Load() != nil: // Prepare has succeeded
+		s.closeQueue()
 		<-s.flushed
 		s.snapshots.running.Wait()
 		select {
@@ -199,6 +214,13 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
+}
+
+// closeQueue has the committer end when it has decided about what is waiting.
+func (s *Store) closeQueue() {
+	s.closing.Lock() // nobody is about to send
+	defer s.closing.Unlock()
+	close(s.queue)
 }
 
 // readOnly returns why no commit is taken at the moment, if none is.
