@@ -113,10 +113,10 @@ func (m *member) serveCommit(ctx context.Context, payload []byte) ([]byte, error
 		return nil, err
 	}
 	rev, err := m.store.decide(ctx, p, payload[0] == 1)
-	if errors.Is(err, errNotLeading) {
+	switch {
+	case errors.Is(err, errNotLeading), errors.Is(err, driver.ErrClosed): // this store's end is not the caller's
 		return nil, m.redirect()
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	return binary.LittleEndian.AppendUint64(nil, uint64(rev)), nil

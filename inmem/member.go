@@ -31,6 +31,7 @@ type member struct {
 	self atomic.Pointer[identity]
 
 	port      *port.Port
+	listening chan struct{} // closed when port and its address are there
 	transport *raft.NetworkTransport
 	raft      *raft.Raft                // set before running
 	engine    atomic.Pointer[raft.Raft] // the same, for who may come earlier
@@ -91,7 +92,9 @@ func (m *member) depart(f *failure) {
 	}
 	m.log.Error("inmem: this node takes no part in its cluster any more", "node", m.c.Node, "err", f.err)
 	m.store.tenure.Store(nil)
-	m.port.Sever()
+	if m.port != nil {
+		m.port.Sever()
+	}
 	m.end(f.err)
 	m.background.Go(func() {
 		if r := m.raft; r != nil {

@@ -247,7 +247,7 @@ func (m *member) askAt(ctx context.Context) error {
 		_, err := m.port.Call(ctx, port.Target{Address: address}, methodJoin, payload)
 		var elsewhere *port.Redirect
 		if errors.As(err, &elsewhere) && elsewhere.Leader != "" {
-			_, err = m.port.Call(ctx, port.Target{Address: elsewhere.Leader}, methodJoin, payload)
+			_, err = m.port.Call(ctx, port.Target{Address: elsewhere.Leader, ID: elsewhere.ID}, methodJoin, payload)
 		}
 		if err == nil || errors.Is(err, driver.ErrInvalid) {
 			return err

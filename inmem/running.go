@@ -16,7 +16,7 @@ import (
 
 // newMember returns the member part of a store, before anything is opened.
 func newMember(s *Store) *member {
-	m := &member{store: s, c: s.c.Cluster, log: s.c.Logger, notify: make(chan bool, 16), renew: make(chan struct{}, 1)}
+	m := &member{store: s, c: s.c.Cluster, log: s.c.Logger, notify: make(chan bool, 16), renew: make(chan struct{}, 1), listening: make(chan struct{})}
 	m.life, m.end = context.WithCancelCause(context.Background())
 	m.replica = &replica{store: s, m: m}
 	return m
@@ -83,13 +83,14 @@ func (m *member) listen() error {
 		return err
 	}
 	m.c.Advertise = m.port.Addr()
+	close(m.listening)
 	return nil
 }
 
 // hello says who this node is.
 func (m *member) hello() port.Hello {
 	id := m.identity()
-	h := port.Hello{Cluster: id.cluster, Epoch: id.epoch, Name: id.name, Dir: id.dir, Address: m.c.Advertise, Reads: m.c.Reads}
+	h := port.Hello{Cluster: id.cluster, Epoch: id.epoch, Name: id.name, Dir: id.dir, Reads: m.c.Reads}
 	if r := m.store.published.Load(); r != nil {
 		h.Writes = r.format
 	}
@@ -136,8 +137,16 @@ func (m *member) servers() []raft.Server {
 
 // handle answers another node.
 func (m *member) handle(ctx context.Context, from port.Peer, method uint8, payload []byte) ([]byte, error) {
-	if method == methodIntroduce {
+	select {
+	case <-m.listening:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	switch {
+	case method == methodIntroduce:
 		return m.introduceSelf()
+	case from.Purpose == port.Introduction && method != methodJoin:
+		return nil, fmt.Errorf("node %s answers only members of its cluster: %w", m.c.Node, driver.ErrInvalid)
 	}
 	if !m.running.Load() {
 		return nil, &port.Redirect{}
