@@ -5,7 +5,7 @@ SEED    ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench fault fault-full migrate-demo migrate-torture cluster-torture mutants lint clean
+.PHONY: help build test bench fault fault-full migrate-demo migrate-torture inmem-corruption mutants lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,14 +46,16 @@ fault: build ## the faults that tell most, on all three backends
 migrate-torture: build ## move stores between all backends 300 times, and kill what takes part at every step
 	bin/trihold fault --migrations --rounds 50 $(if $(SEED),--seed $(SEED)) -o bench-results/migrations.json
 
-cluster-torture: build ## every fault of a cluster of three, 100 times with other seeds (ROUNDS, SEED)
-	bin/trihold fault --stores inmem/quorum --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) -o bench-results/cluster.json
-
 fault-full: build ## every fault that this machine and user allow
 	bin/trihold fault -o bench-results/fault-full.json
 
 migrate-demo: build ## move a store of a million rows through all three backends under load
 	bin/trihold migrate demo --rows 1000000 --rate 1000 -o bench-results/migrate-demo
+
+inmem-corruption: build bin/reference ## damage every part of every file of the in-memory store, and of raft-wal for comparison
+	@mkdir -p bench-results
+	bin/reference damage -cases 400 $(if $(SEED),-seed $(SEED)) >bench-results/raft-wal.json
+	bin/trihold fault corruption $(if $(SEED),--seed $(SEED)) --reference bench-results/raft-wal.json -o bench-results/corruption.json
 
 mutants: ## break our own code on purpose, and see the suite notice
 	$(GO) test -tags mutants -timeout 30m -v ./bench/fault/mutants

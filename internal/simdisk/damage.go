@@ -120,6 +120,19 @@ func (d *Disk) Damage(rng *rand.Rand, kind Damage, name string) (Damaged, error)
 	return done, nil
 }
 
+// Overwrite gives a file that exists another content, durably: damage that the
+// caller has thought of.
+func (d *Disk) Overwrite(name string, content []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, err := d.find("overwrite", name)
+	if err != nil {
+		return err
+	}
+	d.replace(n, content)
+	return nil
+}
+
 // replace gives a file another content, durably.
 func (d *Disk) replace(n *node, b []byte) {
 	d.used += int64(len(b)) - int64(len(n.cur))

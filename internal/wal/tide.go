@@ -2,9 +2,12 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
+
+	"trihold/repo/driver"
 )
 
 // tideName is a file of one floor that is written after every entry and synced by
@@ -15,7 +18,8 @@ import (
 const tideName = "tide"
 
 // openTide opens the file, or makes it, and returns what it says: a zero position if
-// that is nothing.
+// that is nothing. A loss of power may leave zeros in it, or one floor mixed with
+// another, and each of them says nothing. Anything else was not written as a tide.
 func (l *Log) openTide() (position, error) {
 	name := filepath.Join(l.c.Dir, tideName)
 	f, err := l.c.FS.Open(name)
@@ -31,6 +35,9 @@ func (l *Log) openTide() (position, error) {
 		return position{}, err
 	} else if n < len(b) {
 		return position{}, nil
+	}
+	if !isZero(b) && string(b[:len(floorMagic)]) != floorMagic {
+		return position{}, fmt.Errorf("%s: another file's content, which may be what that file is missing: %w", name, driver.ErrCorrupt)
 	}
 	found, _ := decodeFloor(b)
 	return found.position, nil

@@ -216,6 +216,16 @@ func TestAnOldCopyOfASegmentIsDetected(t *testing.T) {
 	}
 }
 
+func TestATideWithTheContentOfAnotherFileIsCorrupt(t *testing.T) {
+	dir := crashed(t, 21)
+	if err := os.WriteFile(filepath.Join(dir, tideName), []byte("a part of the last entry, exchanged"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := readAll(dir); !errors.Is(err, driver.ErrCorrupt) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestATideThatIsGoneDamagedOrBehindSaysNothing(t *testing.T) {
 	for what, do := range map[string]func(name string) error{
 		"gone":    os.Remove,

@@ -1,0 +1,4 @@
+package fault
+
+// clusterFaults are for stores of several nodes.
+func clusterFaults() []Fault { return nil }
