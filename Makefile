@@ -5,7 +5,7 @@ SEED    ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench fault fault-full migrate-demo migrate-torture inmem-corruption mutants lint clean
+.PHONY: help build test bench fault fault-full migrate-demo migrate-torture cluster-torture inmem-corruption mutants lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fault: build ## the faults that tell most, on all three backends
 
 migrate-torture: build ## move stores between all backends 300 times, and kill what takes part at every step
 	bin/trihold fault --migrations --rounds 50 $(if $(SEED),--seed $(SEED)) -o bench-results/migrations.json
+
+cluster-torture: build ## every fault of a cluster of three, 100 times with other seeds (ROUNDS, SEED)
+	bin/trihold fault --stores inmem/quorum --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) -o bench-results/cluster.json
 
 fault-full: build ## every fault that this machine and user allow
 	bin/trihold fault -o bench-results/fault-full.json

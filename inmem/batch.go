@@ -3,14 +3,15 @@ package inmem
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 
-	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
 const (
-	batchFormat = 1 // of ordinary commits
-	loadFormat  = 2 // of one load; see load.go
+	batchFormat   = 1 // of ordinary commits
+	loadFormat    = 2 // of one load; see load.go
+	checkedFormat = 5 // of ordinary commits with their checks; see revalidate
 	// maxBatch bounds the commits, and maxBatchBytes the bytes, of a batch that
 	// takes in one more commit: enough that syncing is shared by all who wait,
 	// and little enough that nobody waits long.
@@ -18,13 +19,23 @@ const (
 	maxBatchBytes = 1 << 20
 )
 
-// A batch is commits that become durable together.
+// A batch is commits that become durable together. The committer makes it and hands it
+// to whoever makes it durable; unless a field says otherwise, it is not changed after
+// that.
 type batch struct {
-	// entry is the journal entry; empty if no commit was accepted.
-	entry   []byte
-	root    *root // the state after the batch
-	epoch   int   // see Store.failedEpoch
+	tenure  *tenure
+	id      batchID
+	before  batchID // the batch that it rests on
+	hash    uint64  // of the state that it rests on
+	reserve int     // bytes at the front of entry for whoever makes it durable
+	entry   []byte  // the journal entry; without a meaning if root is nil
+	root    *root   // the state after the batch; nil if no commit was accepted
+	changes []driver.Change
 	replies []reply
+	// published is set when recent and the published root include the batch.
+	published atomic.Bool
+	// answered is set by whoever answers the replies.
+	answered atomic.Bool
 }
 
 // A batchID names a batch of a cluster; no other one ever has the same.
@@ -61,22 +72,26 @@ type reply struct {
 //	        kind, 1 byte; table, uvarint
 //	        length of the key, uvarint; key
 //	        unless it is a delete: length of the row, uvarint; row in canonical form
+//	    with format 5: revision that was read, uvarint; checks, as in a request
 
-// entryPrefix is the size of an entry without commits, and of the header that
-// the journal fills in.
-const entryPrefix = wal.EntryHeader + 1 + 8 + 4
+// entryHead is the size of what comes before the commits.
+const entryHead = 1 + 8 + 4
 
-// startEntry returns an entry without commits, in buf if it is large enough.
-func startEntry(buf []byte, first driver.Rev) []byte {
-	buf = append(buf[:0], make([]byte, entryPrefix)...)
-	buf[wal.EntryHeader] = batchFormat
-	binary.LittleEndian.PutUint64(buf[wal.EntryHeader+1:], uint64(first))
+// startEntry returns an entry without commits behind some reserved bytes, in buf if it
+// is large enough.
+func startEntry(buf []byte, reserve int, first driver.Rev) []byte {
+	buf = append(buf[:0], make([]byte, reserve+entryHead)...)
+	buf[reserve] = batchFormat
+	if revalidate {
+		buf[reserve] = checkedFormat
+	}
+	binary.LittleEndian.PutUint64(buf[reserve+1:], uint64(first))
 	return buf
 }
 
 // closeEntry records the number of commits.
-func closeEntry(entry []byte, commits int) {
-	binary.LittleEndian.PutUint32(entry[wal.EntryHeader+9:], uint32(commits))
+func closeEntry(entry []byte, reserve, commits int) {
+	binary.LittleEndian.PutUint32(entry[reserve+9:], uint32(commits))
 }
 
 // appendCommit adds a commit to an entry.
@@ -85,6 +100,9 @@ func appendCommit(b []byte, c *driver.Commit) []byte {
 	b = binary.AppendUvarint(b, uint64(len(c.Writes)))
 	for i := range c.Writes {
 		b = appendWrite(b, &c.Writes[i], false)
+	}
+	if revalidate {
+		b = appendChecks(binary.AppendUvarint(b, uint64(c.Read)), c.Checks)
 	}
 	return b
 }
@@ -168,6 +186,7 @@ func (d *decoder) table(s *driver.Schema) *driver.Table {
 // a load with revision 0. The writes share memory with the payload.
 func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *driver.Commit) error) error {
 	d := decoder{b: payload, ok: true}
+	checked := false
 	switch f := d.byte(); {
 	case d.ok && f == loadFormat:
 		c := decodeLoad(&d, s)
@@ -175,8 +194,10 @@ func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *drive
 			return fmt.Errorf("journal entry of a load is cut short or too long: %w", driver.ErrCorrupt)
 		}
 		return visit(0, c)
+	case d.ok && f == checkedFormat:
+		checked = true
 	case d.ok && f != batchFormat:
-		return fmt.Errorf("journal entry of format %d; this program reads up to %d; use a newer program: %w", f, loadFormat, driver.ErrInvalid)
+		return fmt.Errorf("journal entry of format %d; this program reads up to %d; use a newer program: %w", f, checkedFormat, driver.ErrInvalid)
 	}
 	head := d.take(12)
 	if !d.ok {
@@ -184,7 +205,7 @@ func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *drive
 	}
 	first := driver.Rev(binary.LittleEndian.Uint64(head))
 	for i := range driver.Rev(binary.LittleEndian.Uint32(head[8:])) {
-		c := decodeCommit(&d, s)
+		c := decodeCommit(&d, s, checked)
 		if !d.ok {
 			return fmt.Errorf("journal entry is cut short in revision %d: %w", first+i, driver.ErrCorrupt)
 		}
@@ -198,7 +219,7 @@ func decodeEntry(s *driver.Schema, payload []byte, visit func(driver.Rev, *drive
 	return nil
 }
 
-func decodeCommit(d *decoder, s *driver.Schema) *driver.Commit {
+func decodeCommit(d *decoder, s *driver.Schema, checked bool) *driver.Commit {
 	c := &driver.Commit{}
 	copy(c.ID[:], d.take(uint64(len(c.ID))))
 	for range d.uvarint() {
@@ -206,6 +227,9 @@ func decodeCommit(d *decoder, s *driver.Schema) *driver.Commit {
 			return c
 		}
 		c.Writes = append(c.Writes, decodeWrite(d, s, false))
+	}
+	if checked {
+		c.Read, c.Checks = d.rev(), decodeChecks(d, s)
 	}
 	return c
 }

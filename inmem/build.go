@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+
+	"trihold/repo/driver"
 )
 
 // buildIndices fills the other orders of all tables from the first, sorted,
@@ -80,6 +82,7 @@ func (t *table) buildHash() {
 	t.orders[0].Scan(func(r *row) bool {
 		key = t.def.AppendKey(key[:0], 0, r.value)
 		rows = append(rows, sortable{maphash.Bytes(hashSeed, key), r})
+		t.hash += rowHash(t.def.ID, driver.Key(key), r.rev)
 		return true
 	})
 	slices.SortFunc(rows, func(a, b sortable) int { return cmp.Compare(a.head, b.head) })

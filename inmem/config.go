@@ -21,8 +21,11 @@ type Config struct {
 	// Dir is the directory of log and snapshots. It is created if it is missing,
 	// and must be empty or hold a store. Class memory takes none.
 	Dir string
-	// Class is memory, process or disk; the default is disk.
+	// Class is memory, process or disk, and the default is disk; for a member of a
+	// cluster it is quorum, which is then the default.
 	Class driver.Class
+	// Cluster makes the store a member of a cluster, if it names a node.
+	Cluster ClusterConfig
 	// SegmentBytes is the size of log files; the default is 16 MiB. They are
 	// written in full ahead of use. A commit that does not fit into one is refused
 	// with ErrUnavailable, so less than the default is for tests only.
@@ -52,6 +55,9 @@ func openURL(_ context.Context, u *driver.URL) (driver.Store, error) {
 	c.Class = driver.Class(u.Params.String("class", ""))
 	c.SegmentBytes = int64(u.Params.Int("segment_bytes", 0))
 	c.SnapshotBytes = int64(u.Params.Int("snapshot_bytes", 0))
+	if err := c.Cluster.parse(&u.Params); err != nil {
+		return nil, err
+	}
 	if err := u.Params.Err(); err != nil {
 		return nil, err
 	}
@@ -67,7 +73,10 @@ func openURL(_ context.Context, u *driver.URL) (driver.Store, error) {
 // validate checks a Config and fills in its defaults.
 func (c *Config) validate() error {
 	var err error
-	if c.Class, err = driver.ParseClass(string(c.Class), Scheme, driver.Memory, driver.Process, driver.Disk); err != nil {
+	if c.Class, err = c.parseClass(); err != nil {
+		return err
+	}
+	if err := c.Cluster.validate(); err != nil {
 		return err
 	}
 	switch {
@@ -92,4 +101,15 @@ func (c *Config) validate() error {
 		c.FS = vfs.OS{}
 	}
 	return nil
+}
+
+// parseClass returns the class, or the default.
+func (c *Config) parseClass() (driver.Class, error) {
+	if c.Cluster.Node == "" {
+		return driver.ParseClass(string(c.Class), Scheme, driver.Memory, driver.Process, driver.Disk)
+	}
+	if c.Class == "" {
+		return driver.Quorum, nil
+	}
+	return driver.ParseClass(string(c.Class), "a member of an inmem cluster", driver.Quorum)
 }

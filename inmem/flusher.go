@@ -11,8 +11,12 @@ import (
 // idleMark is how long the journal rests before its end is marked.
 const idleMark = 10 * time.Millisecond
 
-// flushLoop is the flusher: it makes batches durable in order, publishes their
-// roots, and answers. It owns the journal.
+// inFlightBatches is how many batches may be on their way to becoming durable: while
+// one is being synced the next one fills, and is ready when the first is done.
+const inFlightBatches = 2
+
+// flushLoop is the flusher of a single node: it makes batches durable in order,
+// publishes their roots, and answers. It owns the journal.
 func (s *Store) flushLoop() {
 	defer close(s.flushed)
 	idle := time.NewTimer(idleMark)
@@ -24,6 +28,7 @@ func (s *Store) flushLoop() {
 				return
 			}
 			s.flush(b)
+			<-s.slots
 			idle.Reset(idleMark)
 		case w := <-s.snapshots.done:
 			s.finishSnapshot(w)
@@ -39,12 +44,29 @@ func (s *Store) flushLoop() {
 func (s *Store) flush(b *batch) {
 	err := s.persist(b)
 	if err == nil && b.root != nil {
-		s.published.Store(b.root)
-		s.recent.published()
+		s.publish(b)
 		s.considerSnapshot(b.root, len(b.entry))
 	}
-	if err != nil {
-		s.failedEpoch.Store(int64(b.epoch))
+	if err != nil && b.tenure.end() {
+		s.tenure.Store(&tenure{})
+	}
+	b.answer(err)
+	s.buffers.put(b.entry)
+}
+
+// publish shows a batch that has become durable to everybody.
+func (s *Store) publish(b *batch) {
+	s.recent.addAll(b.changes)
+	s.published.Store(b.root)
+	b.published.Store(true)
+	s.recent.published()
+}
+
+// answer answers the requests of a batch, unless that has been done; err is why it did
+// not become durable, if it did not.
+func (b *batch) answer(err error) {
+	if !b.answered.CompareAndSwap(false, true) {
+		return
 	}
 	for _, a := range b.replies {
 		if err != nil {
@@ -52,7 +74,6 @@ func (s *Store) flush(b *batch) {
 		}
 		a.to.done <- a
 	}
-	s.buffers.put(b.entry)
 }
 
 // answerFailed is the answer to a request of a batch that could not be made
@@ -69,10 +90,10 @@ func (s *Store) persist(b *batch) error {
 	if err := s.stopped(); err != nil {
 		return err
 	}
-	if s.failedEpoch.Load() >= int64(b.epoch) {
+	if b.tenure.over.Load() {
 		return driver.Failed("commit", driver.ErrUnavailable, errors.New("a commit before it could not be written"))
 	}
-	if len(b.entry) == 0 {
+	if b.root == nil {
 		return nil
 	}
 	index, err := s.journal.append(b.entry)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
@@ -43,16 +42,16 @@ func (s *Store) prepareLoad(p *prepared) error {
 	if s.c.Class == driver.Memory {
 		return nil
 	}
-	p.entry = appendLoad(c)
+	p.entry = appendLoad(c, s.reserve)
 	if limit := s.c.SegmentBytes - segmentOverhead; int64(len(p.entry)) > limit {
 		return driver.Failed("load", driver.ErrTooLarge, fmt.Errorf("%d bytes with the keys of its changes, a log file takes %d", len(p.entry), limit))
 	}
 	return nil
 }
 
-// appendLoad returns the journal entry of a load.
-func appendLoad(c *driver.Commit) []byte {
-	b := make([]byte, wal.EntryHeader, wal.EntryHeader+c.Size()+32*len(c.Writes)+64*len(c.Load.Changes))
+// appendLoad returns the journal entry of a load, behind some reserved bytes.
+func appendLoad(c *driver.Commit, reserve int) []byte {
+	b := make([]byte, reserve, reserve+c.Size()+32*len(c.Writes)+64*len(c.Load.Changes))
 	b = append(b, loadFormat)
 	b = binary.AppendUvarint(b, uint64(len(c.Load.Changes)))
 	for _, change := range c.Load.Changes {
@@ -96,10 +95,12 @@ func (c *committer) decideLoad(r *request) (driver.Rev, error) {
 		return 0, driver.Failed("load", driver.ErrInvalid, err)
 	}
 	c.work.applyLoad(r.prepared, c.store.schema.State)
-	c.store.recent.addAll(r.commit.Load.Changes)
+	for _, change := range r.commit.Load.Changes {
+		c.record(change)
+	}
 	c.batch.entry = append(c.batch.entry[:0], r.entry...)
 	c.accepted++
-	c.loaded = true
+	c.closed = true
 	return c.work.rev, nil
 }
 

@@ -16,25 +16,47 @@ import (
 	"trihold/repo/driver"
 )
 
-// The manifest is the file that makes a directory a store. It is written when
-// the store is created and never again: three lines of text, namely a magic with
-// the format's version, the manifest as JSON, and the CRC-32C of the first two.
+// The manifest is the file that makes a directory a store. It is written as a whole
+// when the store is created, and when it becomes a member of a cluster or of a new
+// epoch: three lines of text, namely a magic with the format's version, the manifest as
+// JSON, and the CRC-32C of the first two. Format 2 is that of a member.
 const (
 	manifestName   = "store"
 	manifestMagic  = "trihold inmem store, format "
-	manifestFormat = 1
+	singleFormat   = 1
+	manifestFormat = 2
 )
 
 // A manifest identifies a store.
 type manifest struct {
-	ID     wal.StoreID
-	Schema string // driver.Schema.Describe
+	ID     wal.StoreID // the same in all members of a cluster
+	Schema string      // driver.Schema.Describe
+	Member *membership // nil for a single node
+}
+
+// A membership is what makes a directory that of a certain node.
+type membership struct {
+	Epoch uint64 `json:"epoch"` // of the cluster
+	Node  string `json:"node"`  // the node's name
+	Dir   string `json:"dir"`   // the directory's ID: a name alone can come back with nothing
+	// Join are addresses of members that the node asks to be taken in, until it is.
+	Join []string `json:"join,omitempty"`
 }
 
 type manifestJSON struct {
 	ID        string          `json:"id"`
 	MinReader int             `json:"min_reader"`
 	Schema    json.RawMessage `json:"schema"`
+	Member    *membership     `json:"member,omitempty"`
+}
+
+// write makes the manifest durable in a directory, in the place of the one before.
+func (m manifest) write(fsys vfs.FS, dir string) error {
+	text, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return vfs.WriteFile(fsys, filepath.Join(dir, manifestName), text)
 }
 
 func newManifest(s *driver.Schema) manifest {
@@ -46,11 +68,15 @@ func newManifest(s *driver.Schema) manifest {
 }
 
 func (m manifest) encode() ([]byte, error) {
-	body, err := json.Marshal(manifestJSON{hex.EncodeToString(m.ID[:]), manifestFormat, json.RawMessage(m.Schema)})
+	format := singleFormat
+	if m.Member != nil {
+		format = manifestFormat
+	}
+	body, err := json.Marshal(manifestJSON{hex.EncodeToString(m.ID[:]), format, json.RawMessage(m.Schema), m.Member})
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%s%d\n%s\n", manifestMagic, manifestFormat, body)
+	text := fmt.Sprintf("%s%d\n%s\n", manifestMagic, format, body)
 	return fmt.Appendf(nil, "%s%08x\n", text, crc32.Checksum([]byte(text), castagnoli)), nil
 }
 
@@ -87,7 +113,7 @@ func readManifest(fsys vfs.FS, dir string) (m manifest, err error) {
 		return corrupt("no store ID")
 	}
 	copy(m.ID[:], id)
-	m.Schema = string(body.Schema)
+	m.Schema, m.Member = string(body.Schema), body.Member
 	return m, nil
 }
 
@@ -119,6 +145,13 @@ func inspect(fsys vfs.FS, dir string) (m manifest, isStore bool, err error) {
 			if names, err := fsys.List(filepath.Join(dir, snapshotDir)); err != nil || len(names) > 0 {
 				return m, false, fmt.Errorf("%s: there are snapshots, but the file %q beside them is missing; restore a backup of the directory: %w", dir, manifestName, errors.Join(driver.ErrCorrupt, err))
 			}
+		case raftDir:
+			// What a member keeps is made before its manifest, too; unless something is
+			// in it that cannot be without.
+			if fresh, err := freshRaft(fsys, dir); err != nil || !fresh {
+				return m, false, fmt.Errorf("%s: there are a member's files, but the file %q beside them is missing: %w", dir, manifestName, errors.Join(driver.ErrCorrupt, err))
+			}
+		case adminName: // of a member that did not close
 		case manifestName + ".tmp":
 		default:
 			return m, false, fmt.Errorf("%s holds %q and is no store of this backend; use an empty directory: %w", dir, name, driver.ErrInvalid)

@@ -25,7 +25,12 @@ type prepared struct {
 	fence  *driver.Fence
 	// entry is the journal entry of a load.
 	entry []byte
+	// raise, if not zero, makes this no commit but a raise of the cluster's format.
+	raise uint32
 }
+
+// alone reports whether it is a batch of its own.
+func (p *prepared) alone() bool { return p.load() || p.raise > 0 }
 
 // load reports whether the commit is a load.
 func (p *prepared) load() bool { return p.commit.Load != nil }

@@ -9,8 +9,8 @@ import (
 	"trihold/repo/driver"
 )
 
-// recent holds the latest commits, for Changes and for recognising a commit that
-// is sent again. The committer adds to it; anyone reads.
+// recent holds the latest published commits, for Changes and for recognising a commit
+// that is sent again. Whoever publishes adds to it; anyone reads.
 type recent struct {
 	mu   sync.RWMutex
 	ring []driver.Change // the commit with revision r is at r % driver.Retained
@@ -50,6 +50,13 @@ func (r *recent) addAll(changes []driver.Change) {
 	}
 }
 
+// replace takes the content of another one.
+func (r *recent) replace(by *recent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ring, r.byID, r.last, r.n = by.ring, by.byID, by.last, by.n
+}
+
 // begin says where a store without changes is.
 func (r *recent) begin(rev driver.Rev) {
 	r.mu.Lock()
@@ -57,19 +64,6 @@ func (r *recent) begin(rev driver.Rev) {
 	if r.n == 0 {
 		r.last = rev
 	}
-}
-
-// cut forgets the commits after a revision: they did not happen.
-func (r *recent) cut(rev driver.Rev) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for ; r.last > rev && r.n > 0; r.last-- {
-		at := int(r.last % driver.Retained)
-		delete(r.byID, r.ring[at].ID)
-		r.ring[at] = driver.Change{}
-		r.n--
-	}
-	r.last = rev
 }
 
 // find returns what a commit touched, if it is held.

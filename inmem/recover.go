@@ -106,7 +106,7 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 		}
 		work.index = index
 		s.snapshots.logged += int64(len(payload))
-		return s.replay(work, payload)
+		return replay(s.schema, work, payload, s.recent.add)
 	})
 	if errors.Is(err, driver.ErrCorrupt) && damaged != nil {
 		return nil, fmt.Errorf("no snapshot is whole, and the log does not reach back: %w; %w; restore a backup of the directory", damaged, err)
@@ -127,10 +127,10 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 	return work.freeze(), nil
 }
 
-// replay applies the commits of a journal entry.
-func (s *Store) replay(work *state, payload []byte) error {
-	return decodeEntry(s.schema, payload, func(rev driver.Rev, c *driver.Commit) error {
-		p, err := prepare(s.schema, c)
+// replay applies a journal entry to a state, and calls record for each commit in it.
+func replay(schema *driver.Schema, work *state, entry []byte, record func(driver.Change)) error {
+	return decodeEntry(schema, entry, func(rev driver.Rev, c *driver.Commit) error {
+		p, err := prepare(schema, c)
 		if err != nil {
 			return err
 		}
@@ -138,15 +138,22 @@ func (s *Store) replay(work *state, payload []byte) error {
 			if err := work.follows(c.Load); err != nil {
 				return fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
 			}
-			work.applyLoad(p, s.schema.State)
-			s.recent.addAll(c.Load.Changes)
+			work.applyLoad(p, schema.State)
+			for _, change := range c.Load.Changes {
+				record(change)
+			}
 			return nil
 		}
 		if rev != work.rev+1 {
 			return fmt.Errorf("revision %d follows %d in the log: %w", rev, work.rev, driver.ErrCorrupt)
 		}
+		if revalidate {
+			if err := work.check(c); err != nil {
+				return fmt.Errorf("revision %d does not hold here, and did at the leader: %w: %w", rev, driver.ErrCorrupt, err)
+			}
+		}
 		work.apply(p)
-		s.recent.add(p.changed(rev))
+		record(p.changed(rev))
 		return nil
 	})
 }

@@ -20,7 +20,7 @@ type root struct {
 	// What the members of a cluster agree on besides the rows; zero in the store
 	// of a single node.
 	last    batchID // of the batch that it includes last
-	hash    uint64  // of the state
+	hash    uint64  // of the state; see hash.go
 	format  uint32  // of the entries that the leader may write
 	time    int64   // of the leader at the last batch, in microseconds since 1970
 	members []byte  // a JSON document; never changed in place
@@ -54,6 +54,7 @@ func thaw(r *root) *state {
 // freeze returns the state as a root, which later changes of the state leave
 // alone.
 func (s *state) freeze() *root {
+	s.hash = s.stateHash()
 	r := s.root
 	r.tables = slices.Clone(s.tables)
 	clear(s.touched)

@@ -138,15 +138,16 @@ func blockSum(before uint32, head, payload []byte) uint32 {
 
 // follow checks that a block may come where it does.
 func (br *blockReader) follow(b packedBlock) error {
-	stage := slices.Index([]uint32{blockState, blockRows, blockChanges, blockEnd}, b.kind) + 1
+	stage := slices.Index([]uint32{blockSchema, blockState, blockRows, blockChanges, blockEnd}, b.kind) + 1
 	if stage == 0 {
 		return fmt.Errorf("it is of the unknown kind %d: %w", b.kind, driver.ErrCorrupt)
 	}
 	member := br.header.format >= snapFormatMember
 	switch {
 	case stage < br.stage,
-		(stage == 1) != (member && br.stage == 0), // the state is there once, or not at all
-		stage == 2 && br.stage == 2 && b.table < br.table:
+		// Schema and state are there once each, or not at all.
+		(stage == 1) != (member && br.stage == 0), (stage == 2) != (member && br.stage == 1),
+		stage == 3 && br.stage == 3 && b.table < br.table:
 		return fmt.Errorf("it is not the one that comes next: %w", driver.ErrCorrupt)
 	}
 	br.stage, br.table = stage, b.table

@@ -28,7 +28,7 @@ import (
 //
 //	blocks, each
 //	  0  magic "BLCK"
-//	  4  kind, 4 bytes: 1 rows, 2 changes, 3 end, 4 state
+//	  4  kind, 4 bytes: 1 rows, 2 changes, 3 end, 4 state, 5 schema
 //	  8  table, 4 bytes
 //	 12  items, 4 bytes
 //	 16  size of the payload, 4 bytes; size when decompressed, 4 bytes
@@ -36,6 +36,7 @@ import (
 //	     the payload, 4 bytes
 //	 28  payload, compressed with zstd
 //
+//	schema: its description
 //	state:  last batch ID, 24 bytes; state hash, 8 bytes; format of the cluster's
 //	        entries, 4 bytes; time of the leader, 8 bytes; the members as JSON
 //	row:    revision, uvarint; length, uvarint; row in canonical form
@@ -48,7 +49,7 @@ import (
 //
 // Format 1 had no table of the state. Format 2 is what a single node writes: a
 // file with nothing but the body, whose name is a snapName. Format 3 is what the
-// members of a cluster write; only it has the block of kind state.
+// members of a cluster write, and backups; only it has a schema and a state.
 const (
 	snapMagic        = "TRIHSNP1"
 	snapFormat       = 2
@@ -61,6 +62,7 @@ const (
 	blockChanges = 2
 	blockEnd     = 3
 	blockState   = 4
+	blockSchema  = 5
 
 	// blockTarget is the size at which a block is closed.
 	blockTarget = 256 << 10
@@ -81,16 +83,27 @@ type snapWriter struct {
 	err   error // the first one; everything after it does nothing
 }
 
-// writeBody writes a root, and the changes up to it, to a stream. It may take as
-// long as it needs: a root does not change.
+// writeBody writes a root, and the changes up to it, to a stream: in the format of
+// members, if it is the state of one. It may take as long as it needs: a root does
+// not change.
 func writeBody(to io.Writer, id wal.StoreID, r *root, changes *recent) error {
+	if r.format == 0 {
+		return writeFormat(to, snapFormat, id, r, changes)
+	}
+	return writeFormat(to, snapFormatMember, id, r, changes)
+}
+
+func writeFormat(to io.Writer, format uint32, id wal.StoreID, r *root, changes *recent) error {
 	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return err
 	}
 	w := &snapWriter{to: to, zip: zip}
-	w.header(id, r)
-	w.state(r)
+	w.header(format, id, r)
+	if format == snapFormatMember {
+		w.schema(r)
+		w.state(r)
+	}
 	var end []byte
 	for i := range r.tables {
 		w.rows(&r.tables[i])
@@ -126,20 +139,11 @@ func writeSnapshot(fsys vfs.FS, name string, id wal.StoreID, r *root, changes *r
 	return size, fsys.SyncDir(filepath.Dir(name))
 }
 
-// bodyFormat returns the format in which a root is written: that of members, if
-// it is the state of one.
-func bodyFormat(r *root) uint32 {
-	if r.format == 0 {
-		return snapFormat
-	}
-	return snapFormatMember
-}
-
-func (w *snapWriter) header(id wal.StoreID, r *root) {
+func (w *snapWriter) header(format uint32, id wal.StoreID, r *root) {
 	b := make([]byte, snapHeaderSize)
 	copy(b, snapMagic)
-	binary.LittleEndian.PutUint32(b[8:], bodyFormat(r))
-	binary.LittleEndian.PutUint32(b[12:], bodyFormat(r))
+	binary.LittleEndian.PutUint32(b[8:], format)
+	binary.LittleEndian.PutUint32(b[12:], format)
 	copy(b[16:], id[:])
 	binary.LittleEndian.PutUint64(b[32:], uint64(r.rev))
 	binary.LittleEndian.PutUint64(b[40:], r.index)
@@ -154,11 +158,19 @@ func (w *snapWriter) write(b []byte) {
 	}
 }
 
-// state writes what only members have.
-func (w *snapWriter) state(r *root) {
-	if bodyFormat(r) != snapFormatMember {
-		return
+// schema writes what the tables are, so that a backup can be read without the
+// program that wrote it.
+func (w *snapWriter) schema(r *root) {
+	var s driver.Schema
+	for i := range r.tables[:len(r.tables)-1] { // the last one is the state's
+		s.Tables = append(s.Tables, r.tables[i].def)
 	}
+	w.block, w.items = append(w.block, s.Describe()...), 1
+	w.close(blockSchema)
+}
+
+// state writes what members agree on besides the rows.
+func (w *snapWriter) state(r *root) {
 	b := r.last.append(w.block)
 	b = binary.LittleEndian.AppendUint64(b, r.hash)
 	b = binary.LittleEndian.AppendUint32(b, r.format)

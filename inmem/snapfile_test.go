@@ -30,7 +30,7 @@ func memberRoot(t *testing.T, rows int64) (*root, *recent) {
 		changes.add(p.changed(s.apply(p)))
 	}
 	r := s.freeze()
-	r.index, r.last, r.hash, r.format, r.time = 77, batchID{3, 4, 5}, 0xabcdef, 3, 1_700_000_000_000_000
+	r.index, r.last, r.format, r.time = 77, batchID{3, 4, 5}, 3, 1_700_000_000_000_000
 	r.members = []byte(`{"n1":{}}`)
 	return r, changes
 }
@@ -128,26 +128,29 @@ func sealed(header []byte, blocks ...[]byte) []byte {
 func TestBlocksThatAreMissingOrInAnotherOrderAreFoundWhateverTheirChecksums(t *testing.T) {
 	r, changes := memberRoot(t, 30)
 	header, b := blocksOf(bodyOf(t, r, changes))
-	state, rows, commits, end := b[0], b[1], b[2], b[3]
-	if err := verifyBody(bytes.NewReader(sealed(header, b...))); err != nil || len(b) != 4 {
+	schema, state, rows, commits, end := b[0], b[1], b[2], b[3], b[4]
+	if err := verifyBody(bytes.NewReader(sealed(header, b...))); err != nil || len(b) != 5 {
 		t.Fatalf("%d blocks: %v", len(b), err)
 	}
 	for what, blocks := range map[string][][]byte{
-		"no state":           {rows, commits, end},
-		"two states":         {state, state, rows, commits, end},
-		"state behind rows":  {rows, state, commits, end},
-		"no rows":            {state, commits, end},
-		"rows twice":         {state, rows, rows, commits, end},
-		"rows behind others": {state, commits, rows, end},
-		"end before":         {state, rows, end, commits},
-		"two ends":           {state, rows, commits, end, end},
-		"no end":             {state, rows, commits},
+		"no schema":          {state, rows, commits, end},
+		"two schemas":        {schema, schema, state, rows, commits, end},
+		"no state":           {schema, rows, commits, end},
+		"two states":         {schema, state, state, rows, commits, end},
+		"state behind rows":  {schema, rows, state, commits, end},
+		"state before":       {state, schema, rows, commits, end},
+		"no rows":            {schema, state, commits, end},
+		"rows twice":         {schema, state, rows, rows, commits, end},
+		"rows behind others": {schema, state, commits, rows, end},
+		"end before":         {schema, state, rows, end, commits},
+		"two ends":           {schema, state, rows, commits, end, end},
+		"no end":             {schema, state, rows, commits},
 	} {
 		damagedBody(t, what, sealed(header, blocks...))
 	}
 	unknown := slices.Clone(commits)
 	unknown[4] = 9
-	damagedBody(t, "a block of another kind", sealed(header, state, rows, unknown, end))
+	damagedBody(t, "a block of another kind", sealed(header, schema, state, rows, unknown, end))
 	other := slices.Clone(header)
 	other[8], other[12] = snapFormat, snapFormat
 	damagedBody(t, "a state where there is none", sealed(other, b...))

@@ -34,9 +34,6 @@ func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema
 
 // readBody returns the root in the body of a snapshot, and the changes in it.
 // Whatever is wrong with the body is ErrCorrupt, unless reading failed.
-//
-// The caller's goroutine reads blocks, and loads the rows of earlier ones, while
-// others decode those in between.
 func readBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool) (*root, *recent, error) {
 	br, err := newBlockReader(from, unsafe)
 	if err != nil {
@@ -45,35 +42,55 @@ func readBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool
 	if br.header.id != id {
 		return nil, nil, fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
 	}
-	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.IgnoreChecksum(unsafe), zstd.WithDecoderMaxMemory(maxBlock))
+	sr, err := loadBody(br, schema)
 	if err != nil {
 		return nil, nil, err
 	}
+	return sr.root, sr.recent, nil
+}
+
+// loadBody loads the body whose header was read. Its schema is the given one or, if
+// that is nil, what it says itself; then it must be of format 3.
+//
+// The caller's goroutine reads blocks, and loads the rows of earlier ones, while
+// others decode those in between.
+func loadBody(br *blockReader, schema *driver.Schema) (*snapReader, error) {
+	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.IgnoreChecksum(br.unsafe), zstd.WithDecoderMaxMemory(maxBlock))
+	if err != nil {
+		return nil, err
+	}
 	defer zip.Close()
-	sr := &snapReader{schema: schema, blocks: br, zip: zip, root: newRoot(schema), recent: newRecent()}
-	sr.root.rev, sr.root.index = br.header.rev, br.header.index
+	sr := &snapReader{blocks: br, zip: zip, recent: newRecent()}
+	if schema != nil {
+		sr.begin(schema)
+	}
 	err = sr.load()
 	for _, d := range sr.under { // nothing of this call goes on after it
 		<-d.done
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	sr.root.buildIndices()
-	if err := sr.root.findFence(schema); err != nil {
-		return nil, nil, fmt.Errorf("fence: %w", err)
+	if hash := sr.root.stateHash(); sr.root.format == 0 {
+		sr.root.hash = hash
+	} else if hash != sr.root.hash {
+		return nil, fmt.Errorf("the rows make the hash %016x, and %016x was written: %w", hash, sr.root.hash, driver.ErrCorrupt)
+	}
+	if err := sr.root.findFence(sr.schema); err != nil {
+		return nil, fmt.Errorf("fence: %w", err)
 	}
 	sr.root.loaded = sr.root.rev // the rows tell the revisions of the tables only in part
 	sr.recent.begin(sr.root.rev)
-	return sr.root, sr.recent, nil
+	return sr, nil
 }
 
 // A snapReader loads the body of a snapshot.
 type snapReader struct {
-	schema *driver.Schema
 	blocks *blockReader
 	zip    *zstd.Decoder // safe for concurrent use of DecodeAll
-	root   *root
+	schema *driver.Schema
+	root   *root // nil until the schema is known
 	recent *recent
 	under  []*decoding // blocks that are being decoded, in order
 	free   []*decoding // for reuse
@@ -89,6 +106,12 @@ type decoding struct {
 	err     error
 }
 
+// begin makes the empty root that rows are loaded into.
+func (sr *snapReader) begin(schema *driver.Schema) {
+	sr.schema, sr.root = schema, newRoot(schema)
+	sr.root.rev, sr.root.index = sr.blocks.header.rev, sr.blocks.header.index
+}
+
 // load reads everything up to the end block, which must be the last one.
 func (sr *snapReader) load() error {
 	for {
@@ -96,8 +119,10 @@ func (sr *snapReader) load() error {
 		if err != nil {
 			return err
 		}
-		// While a block is loaded, every processor can decode another one.
-		for len(sr.under) > runtime.GOMAXPROCS(0) || len(sr.under) > 0 && d.kind == blockEnd {
+		// While a block is loaded, every processor can decode another one; but what
+		// comes behind the schema needs it.
+		alone := d.kind == blockSchema || d.kind == blockEnd
+		for len(sr.under) > runtime.GOMAXPROCS(0) || len(sr.under) > 0 && alone {
 			if err := sr.take(); err != nil {
 				return err
 			}
@@ -108,6 +133,9 @@ func (sr *snapReader) load() error {
 	}
 }
 
+// errSchemaless is for the snapshot of a single node, where a backup is needed.
+var errSchemaless = fmt.Errorf("it does not say its schema; it is not a backup but a snapshot of a single node, which is of use only in that node's directory: %w", driver.ErrInvalid)
+
 // start reads the next block and has it decoded.
 func (sr *snapReader) start() (*decoding, error) {
 	d := &decoding{done: make(chan struct{}, 1)}
@@ -117,6 +145,9 @@ func (sr *snapReader) start() (*decoding, error) {
 	var err error
 	if d.packedBlock, err = sr.blocks.next(d.payload[:0]); err != nil {
 		return nil, err
+	}
+	if sr.root == nil && d.kind != blockSchema {
+		return nil, errSchemaless
 	}
 	sr.under = append(sr.under, d)
 	go func() {
@@ -137,6 +168,8 @@ func (sr *snapReader) take() error {
 		return d.err
 	}
 	switch d.kind {
+	case blockSchema:
+		return sr.describe(d)
 	case blockState:
 		return sr.state(d)
 	case blockRows:
@@ -213,6 +246,18 @@ func unpack(zip *zstd.Decoder, b packedBlock, buf []byte) ([]byte, error) {
 	return raw, nil
 }
 
+// describe takes over the schema, or compares it.
+func (sr *snapReader) describe(d *decoding) error {
+	if sr.schema != nil {
+		return sr.schema.MustMatch(string(d.raw))
+	}
+	schema, err := driver.ParseSchema(string(d.raw))
+	if err == nil {
+		sr.begin(schema)
+	}
+	return err
+}
+
 // state takes over what only members have.
 func (sr *snapReader) state(d *decoding) error {
 	payload := decoder{b: d.raw, ok: true}
@@ -224,7 +269,7 @@ func (sr *snapReader) state(d *decoding) error {
 	}
 	r.time = int64(payload.fixed64())
 	r.members = bytes.Clone(payload.b)
-	if !payload.ok || r.format == 0 {
+	if !payload.ok {
 		return errBlock
 	}
 	return nil

@@ -15,12 +15,18 @@ type snapshot struct {
 
 var _ driver.Snapshot = (*snapshot)(nil)
 
-// Begin implements driver.Store. Every mode gets the latest root.
+// Begin implements driver.Store. On a single node every mode gets the latest root.
 func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, error) {
 	if err := s.usable(ctx, "begin"); err != nil {
 		return nil, err
 	}
 	r := s.published.Load()
+	if s.member != nil {
+		var err error
+		if r, err = s.member.read(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	if r.fence != nil && r.fence.Closed && !m.Closed {
 		return nil, r.fence.Moved("begin")
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
 
@@ -34,19 +35,23 @@ type Store struct {
 	queue   chan *request
 	closed  chan struct{} // closed by Close, before queue is
 
+	// tenure is that of the committer; nil while it must not decide. It is set by
+	// whoever makes batches durable.
+	tenure atomic.Pointer[tenure]
+	// slots holds a token for each batch between the committer and its answer.
+	slots   chan struct{}
 	batches chan *batch   // from the committer to the flusher
 	flushed chan struct{} // closed when the flusher has ended
 	buffers buffers
+	reserve int // bytes at the front of each batch's entry
 
-	// failedEpoch is the highest epoch a batch of which could not be written.
-	// Later batches of that epoch rest on it and fail too; the committer then
-	// goes back to the published root and begins the next epoch.
-	failedEpoch atomic.Int64
 	// stopErr is set when writing has ended for good.
 	stopErr atomic.Pointer[driver.Error]
 
 	journal   journal // owned by the flusher
 	snapshots snapshots
+
+	member *member // nil for the store of a single node
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -62,12 +67,16 @@ func Open(c Config) (*Store, error) {
 		recent:  newRecent(),
 		queue:   make(chan *request, 4*maxBatch),
 		closed:  make(chan struct{}),
-		batches: make(chan *batch, 1),
+		slots:   make(chan struct{}, inFlightBatches),
+		batches: make(chan *batch, inFlightBatches),
 		flushed: make(chan struct{}),
 		buffers: newBuffers(),
+		reserve: wal.EntryHeader,
 	}
-	s.failedEpoch.Store(-1)
 	s.snapshots.done = make(chan written, 1)
+	if c.Cluster.Node != "" {
+		s.member = newMember(s)
+	}
 	if c.Class == driver.Memory {
 		return s, nil
 	}
@@ -113,6 +122,12 @@ func opening(dir string, err error) error {
 // Prepare implements driver.Store.
 func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 	s.schema = schema
+	if s.member != nil {
+		if err := s.member.prepare(ctx); err != nil {
+			return opening(s.c.Dir, err)
+		}
+		return nil
+	}
 	var r *root
 	var err error
 	switch {
@@ -127,7 +142,8 @@ func (s *Store) Prepare(ctx context.Context, schema *driver.Schema) error {
 		return opening(s.c.Dir, err)
 	}
 	s.published.Store(r)
-	go s.commitLoop(thaw(r))
+	s.tenure.Store(&tenure{})
+	go s.commitLoop()
 	go s.flushLoop()
 	return nil
 }
@@ -167,7 +183,8 @@ func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	return st, errors.Join(err, errFree)
 }
 
-// Close implements driver.Store.
+// Close implements driver.Store. A member of a cluster stays one: it comes back when it
+// is opened again.
 func (s *Store) Close() error {
 	s.closing.Lock()
 	select {
@@ -177,10 +194,13 @@ func (s *Store) Close() error {
 	default:
 	}
 	close(s.closed)
-	close(s.queue)
 	s.closing.Unlock()
 	var err error
-	if s.published.Load() != nil { // Prepare has succeeded
+	switch {
+	case s.member != nil && s.member.running.Load():
+		err = s.member.close()
+	case s.member == nil && s.published.Load() != nil: // Prepare has succeeded
+		s.closeQueue()
 		<-s.flushed
 		s.snapshots.running.Wait()
 		select {
@@ -194,4 +214,19 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
+}
+
+// closeQueue has the committer end when it has decided about what is waiting.
+func (s *Store) closeQueue() {
+	s.closing.Lock() // nobody is about to send
+	defer s.closing.Unlock()
+	close(s.queue)
+}
+
+// readOnly returns why no commit is taken at the moment, if none is.
+func (s *Store) readOnly() error {
+	if s.member == nil {
+		return nil
+	}
+	return s.member.readOnly()
 }

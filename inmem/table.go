@@ -64,6 +64,7 @@ type table struct {
 	// only one of them, and not finding a row in it proves nothing.
 	collided bool
 	rev      driver.Rev // of the last commit that wrote to the table
+	hash     uint64     // see hash.go
 }
 
 func newTable(def *driver.Table) table {
@@ -105,6 +106,7 @@ func (t *table) get(key driver.Key) *row {
 func (t *table) write(key driver.Key, next *row) {
 	old := t.get(key)
 	hash := maphash.String(hashSeed, string(key))
+	t.rehash(key, old, next)
 	if next == nil {
 		if old == nil {
 			return

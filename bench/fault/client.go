@@ -9,7 +9,7 @@ import (
 func clientFaults() []Fault {
 	return []Fault{
 		{
-			Name: "hasty-clients", Numbers: "F49", Quick: true,
+			Name: "hasty-clients", Numbers: "F49", Nodes: AnyNodes, Quick: true,
 			About: "the contexts of all operations expire at random within 4 ms: what failed was not done, and what is unknown is said to be",
 			Break: func(ctx context.Context, c *Cell) error {
 				before := c.NotAnswered()

@@ -2,8 +2,11 @@ package fault
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"trihold/bench/fault/damage"
+	"trihold/bench/fault/proxy"
 )
 
 // A control breaks a promise on purpose. If the checkers find nothing, they are
@@ -22,7 +25,7 @@ func controls(s Subject) []control {
 	if s.To != "" {
 		return migrationControls()
 	}
-	return []control{
+	all := []control{
 		{
 			name: "control-early", early: true,
 			about: "a client is told ok before the commit, and the process is killed",
@@ -51,6 +54,38 @@ func controls(s Subject) []control {
 			},
 		},
 	}
+	if s.Nodes > 1 {
+		all = append(all, control{
+			name:  "control-stale",
+			about: "a follower that is cut off answers reads with what it has at hand",
+			Break: serveStale,
+		})
+	}
+	return all
+}
+
+// serveStale cuts off a follower which does not ask whether it is up to date.
+func serveStale(ctx context.Context, c *Cell) error {
+	follower, err := c.Follower(ctx)
+	if err != nil {
+		return err
+	}
+	again := func(stale bool) error {
+		follower.stale = stale
+		return errors.Join(follower.Kill(), follower.Start(ctx))
+	}
+	if err := again(true); err != nil {
+		return err
+	}
+	if err := c.flows(ctx, 300); err != nil { // it has caught up
+		return err
+	}
+	before := c.mesh.Struck()
+	c.mesh.Set(c.mesh.Around(follower.Name), proxy.Flow{Silence: true})
+	err = c.Hold(ctx, time.Second)
+	c.mesh.Heal()
+	c.Observe(c.mesh.Struck() - before)
+	return errors.Join(err, again(false))
 }
 
 // forget goes back to an older copy of the directory.

@@ -51,7 +51,7 @@ func diskFaults() []Fault {
 
 func powerLoss(name, numbers, about string, keep float64) Fault {
 	return Fault{
-		Name: name, Numbers: numbers, About: about,
+		Name: name, Numbers: numbers, About: about, Nodes: AnyNodes,
 		Break: func(ctx context.Context, c *Cell) error {
 			for range 3 {
 				if err := c.cutPower(keep); err != nil {

@@ -9,9 +9,12 @@
 // breaks a promise on purpose and must be found out. [Config] says what to do and
 // [Run] does it.
 //
+// Most subjects are one process. Of others a cell has several members, each a
+// [Member] with a directory of its own, and a mesh of proxies between them.
+//
 // # The life of a cell
 //
-// Start the store in a process of its own and fill it. Start the traffic, and go on
+// Start the store in processes of its own and fill it. Start the traffic, and go on
 // only when it flows. Run the script, which injects the fault, says how often it has
 // struck, and heals it. Wait until reads and writes are answered again. Stop the
 // traffic, read everything, kill all processes, open the store again and read

@@ -9,10 +9,9 @@ type Number struct {
 
 // Numbers returns the catalogue that Fault.Numbers refers to.
 func Numbers() []Number {
-	const cluster = "several nodes"
 	return []Number{
 		{"F01", "kill -9 of the leader, or of the only node", ""},
-		{"F02", "kill -9 of a follower", cluster},
+		{"F02", "kill -9 of a follower", ""},
 		{"F03", "kill -9 of all nodes at once", ""},
 		{"F04", "crash loop", ""},
 		{"F05", "crash at the N-th write, sync or rename", ""},
@@ -21,8 +20,8 @@ func Numbers() []Number {
 		{"F08", "graceful stop, rolling restart", ""},
 		{"F09", "symmetric partition", ""},
 		{"F10", "one-way partition", ""},
-		{"F11", "bridge: two nodes that see a third, not each other", cluster},
-		{"F12", "links clogged one by one, healed in another order", cluster},
+		{"F11", "bridge: two nodes that see a third, not each other", ""},
+		{"F12", "links clogged one by one, healed in another order", ""},
 		{"F13", "client cut off from the store", ""},
 		{"F14", "delay and jitter", ""},
 		{"F15", "loss of packets", "network namespaces"},
@@ -31,7 +30,7 @@ func Numbers() []Number {
 		{"F18", "bytes flipped in a stream", ""},
 		{"F19", "clock that jumps or drifts", "a clock of the store's own"},
 		{"F20", "full disk of one node", ""},
-		{"F21", "full disks of all nodes", cluster},
+		{"F21", "full disks of all nodes", ""},
 		{"F22", "slow sync", ""},
 		{"F23", "a sync that fails", ""},
 		{"F24", "a write that fails or is short", ""},
@@ -48,11 +47,11 @@ func Numbers() []Number {
 		{"F35", "replica's store slow, full, refusing, truncating", ""},
 		{"F36", "replica that silently stopped", "a drill that restores on an interval"},
 		{"F37", "disk lost, begun anew from a replica or from peers", ""},
-		{"F38", "quorum lost for good", cluster},
+		{"F38", "quorum lost for good", "a recovery that is part of a cell"},
 		{"F39", "restore, write, and restore again", ""},
 		{"F40", "two writers", ""},
-		{"F41", "follower that needs a snapshot under load", cluster},
-		{"F42", "members added and removed under load", cluster},
+		{"F41", "follower that needs a snapshot under load", ""},
+		{"F42", "members added and removed under load", ""},
 		{"F43", "crash during snapshot, compaction, rename", ""},
 		{"F44", "files of an older version", "a released version"},
 		{"F45", "nodes of two versions", "a released version"},
@@ -62,11 +61,11 @@ func Numbers() []Number {
 		{"F49", "contexts that expire, outcomes unknown", ""},
 		{"F50", "data directories swapped or cloned", ""},
 		{"F51", "schema changed under load", "schema changes"},
-		{"P1", "partition and kill", cluster},
-		{"P2", "partition and full disk", cluster},
+		{"P1", "partition and kill", ""},
+		{"P2", "partition and full disk", ""},
 		{"P3", "pause and slow sync", ""},
 		{"P4", "kill, and the replica's store away", ""},
-		{"P5", "members and partition", cluster},
+		{"P5", "members and partition", ""},
 		{"P6", "loss of power and a flipped bit", ""},
 	}
 }

@@ -9,7 +9,7 @@ import (
 func processFaults() []Fault {
 	return []Fault{
 		{
-			Name: "kill", Numbers: "F01 F03", Quick: true,
+			Name: "kill", Numbers: "F01 F03", Nodes: AnyNodes, Quick: true,
 			About: "kill -9 of all processes under load, then a start: nothing acknowledged is lost",
 			Break: func(ctx context.Context, c *Cell) error {
 				if err := c.Kill(); err != nil {
@@ -24,20 +24,20 @@ func processFaults() []Fault {
 			About: "kill -9 and start, again and again, also while it is starting",
 		},
 		{
-			Name: "pause", Numbers: "F06", Quick: true,
+			Name: "pause", Numbers: "F06", Nodes: AnyNodes, Quick: true,
 			About: "SIGSTOP of all processes for a second, then SIGCONT: nothing is lost, nothing stale is served",
 			Break: func(ctx context.Context, c *Cell) error { return c.pauseFor(ctx, time.Second) },
 		},
 		{
-			Name: "stutter", Numbers: "F07", Break: stutter,
+			Name: "stutter", Numbers: "F07", Nodes: AnyNodes, Break: stutter,
 			About: "twenty stops of 50 to 300 ms each",
 		},
 		{
-			Name: "restart", Numbers: "F08", Quick: true, Break: restart,
+			Name: "restart", Numbers: "F08", Nodes: AnyNodes, Quick: true, Break: restart,
 			About: "three graceful restarts under load",
 		},
 		{
-			Name: "two-processes", Numbers: "F40 F50", Quick: true,
+			Name: "two-processes", Numbers: "F40 F50", Nodes: AnyNodes, Quick: true,
 			About: "a second process opens the same directory: it is refused, and the first one goes on",
 			Break: func(ctx context.Context, c *Cell) error {
 				for range 3 {

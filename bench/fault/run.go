@@ -109,7 +109,7 @@ func (r *run) cell(ctx context.Context, t *trial) result.Cell {
 	if t.fault.Fits != nil && t.fault.Fits(t.subject) != "" {
 		why = t.fault.Fits(t.subject)
 	}
-	if why == "" {
+	if why == "" && t.control == nil {
 		why = t.fault.Nodes.unfit(t.subject)
 	}
 	if t.needs().Link && t.subject.Linked == "" {

@@ -42,6 +42,7 @@ What is left of a bad cell is kept, and the line that runs the cell again is pri
 		Example: `  trihold fault --quick
   trihold fault --faults kill,power-loss --stores inmem,sqlite --rounds 5
   trihold fault --migrations --rounds 50 --seed 7
+  trihold fault --stores inmem/quorum --rounds 100
   trihold fault --replay kill@inmem/disk@1234`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, c) },
@@ -50,7 +51,7 @@ What is left of a bad cell is kept, and the line that runs the cell again is pri
 	fl.BoolVar(&f.config.Quick, "quick", false, "only the faults that tell most")
 	fl.BoolVar(&f.config.Migrations, "migrations", false, "move stores from each backend to each other one instead, and kill what takes part at every step")
 	fl.StringSliceVar(&f.config.Faults, "faults", nil, "faults to inject (default: all)")
-	fl.StringSliceVar(&f.config.Stores, "stores", nil, "stores to break (default: inmem/disk, sqlite/disk and rqlite/disk, as far as they can be opened)")
+	fl.StringSliceVar(&f.config.Stores, "stores", nil, "stores to break (default: inmem/disk, sqlite/disk, rqlite/disk and inmem/quorum, as far as they can be opened)")
 	fl.IntVar(&f.config.Rounds, "rounds", 0, "how often each cell is run, with another seed (default: 1)")
 	fl.Uint64Var(&f.config.Seed, "seed", 0, "seed of operations and faults (default: 1)")
 	fl.StringVar(&f.config.Replay, "replay", "", "run one cell again, by its name fault@store@seed")

@@ -1,0 +1,142 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+
+	"trihold/bench/fault/operator"
+)
+
+// memberFaults lose nodes and bring others.
+func memberFaults() []Fault {
+	return []Fault{
+		{
+			Name: "disk-lost", Numbers: "F37", Quick: true,
+			About: "a node is killed and loses its disk: it is removed, and comes back as another one with an empty disk",
+			Break: func(ctx context.Context, c *Cell) error {
+				m, err := c.One(ctx)
+				if err != nil {
+					return err
+				}
+				if err := m.Kill(); err != nil {
+					return err
+				}
+				c.Observe(1)
+				return c.replace(ctx, m)
+			},
+		},
+		{
+			Name: "snapshot-catch-up", Numbers: "F41", Quick: true, Break: snapshotCatchUp,
+			About: "a follower is down until the others have dropped the log that it lacks: it catches up from a snapshot, under load",
+		},
+		{
+			Name: "member-change", Numbers: "F42", Quick: true, Break: memberChange,
+			About: "a fourth node is let in and becomes a voter, and one of the others is removed, under load",
+		},
+		{
+			Name: "member-removed-apart", Numbers: "P5", Break: memberRemovedApart,
+			About: "a follower is cut off, and removed meanwhile: when it is back it disturbs nobody, and comes in anew with an empty disk",
+		},
+	}
+}
+
+func snapshotCatchUp(ctx context.Context, c *Cell) error {
+	m, err := c.Follower(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := m.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("ask %s how far its log goes: %w", m.Name, err)
+	}
+	if err := m.Kill(); err != nil {
+		return err
+	}
+	err = c.Until(ctx, "the others have dropped the log", func() bool {
+		statuses := c.statuses(ctx, c.Others(m))
+		for _, s := range statuses {
+			if s.FirstLog <= at.LastLog+1 {
+				return false
+			}
+		}
+		return len(statuses) > 1
+	})
+	if err != nil {
+		return err
+	}
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := leader.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the leader how far it is: %w", err)
+	}
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	err = c.Until(ctx, m.Name+" has caught up", func() bool {
+		s, err := m.Status(ctx)
+		return err == nil && s.Applied >= target.Applied
+	})
+	if err == nil {
+		c.Observe(1)
+	}
+	return err
+}
+
+func memberChange(ctx context.Context, c *Cell) error {
+	spare := c.part(func(m *Member) bool { return !m.in })[0]
+	if err := c.letIn(ctx, spare); err != nil {
+		return err
+	}
+	c.Observe(1)
+	m, err := c.One(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.order(ctx, operator.Command{Do: operator.Remove, Name: m.Name}); err != nil {
+		return err
+	}
+	m.in = false
+	if err := c.flows(ctx, 50); err != nil { // whoever was removed is asked, too
+		return err
+	}
+	if err := m.Kill(); err != nil {
+		return err
+	}
+	c.Observe(1)
+	return c.awaitMembers(ctx)
+}
+
+func memberRemovedApart(ctx context.Context, c *Cell) error {
+	m, err := c.Follower(ctx)
+	if err != nil {
+		return err
+	}
+	before := c.mesh.Struck()
+	c.mesh.Set(c.mesh.Around(m.Name), c.Gone())
+	if err := c.flows(ctx, 50); err != nil {
+		return err
+	}
+	m.in = false
+	leader, err := c.Leader(ctx, c.Others(m)...)
+	if err != nil {
+		return err
+	}
+	if _, err := operator.Send(ctx, leader.Dir, operator.Command{Do: operator.Remove, Name: m.Name}); err != nil {
+		return fmt.Errorf("remove %s: %w", m.Name, err)
+	}
+	c.mesh.Heal()
+	c.Observe(c.mesh.Struck() - before)
+	if err := c.flows(ctx, 300); err != nil {
+		return fmt.Errorf("after %s is back, which is no member any more: %w", m.Name, err)
+	}
+	if err := m.Kill(); err != nil {
+		return err
+	}
+	if err := m.wipe(); err != nil {
+		return err
+	}
+	return c.letIn(ctx, m)
+}

@@ -1,0 +1,138 @@
+package inmem
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+// officeLoop gives the committer its tenures: one begins when this node leads, and has
+// applied everything that leaders before it may have acknowledged.
+func (m *member) officeLoop() {
+	for {
+		select {
+		case leads := <-m.notify:
+			m.elections.Add(1)
+			m.store.tenure.Store(nil)
+			if leads {
+				m.takeOffice()
+			}
+		case <-m.renew: // the tenure has ended, and the term perhaps not
+			m.takeOffice()
+		case <-m.life.Done():
+			return
+		}
+	}
+}
+
+// takeOffice begins a tenure, unless this node does not lead.
+func (m *member) takeOffice() {
+	for m.raft.State() == raft.Leader && m.life.Err() == nil {
+		term := m.raft.CurrentTerm()
+		err := m.raft.Barrier(m.c.Election).Error()
+		if err != nil {
+			m.log.Debug("inmem: taking office", "node", m.c.Node, "term", term, "err", err)
+			continue
+		}
+		if m.raft.CurrentTerm() != term {
+			continue
+		}
+		t := &tenure{term: term}
+		var nonce [8]byte
+		if _, err := rand.Read(nonce[:]); err != nil {
+			panic(err) // crypto/rand never returns an error
+		}
+		t.nonce = binary.LittleEndian.Uint64(nonce[:])
+		m.store.tenure.Store(t)
+		m.log.Info("inmem: this node leads", "node", m.c.Node, "term", term)
+		return
+	}
+}
+
+// endTenure ends a tenure, and begins another one if this node still leads.
+func (m *member) endTenure(t *tenure) {
+	if !t.end() {
+		return
+	}
+	m.store.tenure.CompareAndSwap(t, nil)
+	select {
+	case m.renew <- struct{}{}:
+	default: // it is about to look already
+	}
+}
+
+// A submission is a batch on its way through Raft.
+type submission struct {
+	*batch
+	future raft.ApplyFuture // nil if it was not submitted
+}
+
+// replicateLoop takes the flusher's place in a member: it submits batches to Raft in
+// order, several at a time. They are answered by the replica when it has applied them,
+// or here if they did not happen.
+func (m *member) replicateLoop() {
+	settling := make(chan submission, inFlightBatches)
+	go m.settleLoop(settling)
+	for b := range m.store.batches {
+		sub := submission{batch: b}
+		if b.root != nil && !b.tenure.over.Load() {
+			putFrame(b, time.Now())
+			m.replica.expect(b)
+			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)
+		}
+		settling <- sub
+	}
+	close(settling)
+}
+
+func (m *member) settleLoop(settling <-chan submission) {
+	defer close(m.store.flushed)
+	for sub := range settling {
+		err := m.settle(sub)
+		if err != nil {
+			m.endTenure(sub.tenure)
+		}
+		sub.answer(err)
+		<-m.store.slots
+	}
+}
+
+// settle waits until it is known what has become of a batch.
+func (m *member) settle(sub submission) error {
+	switch {
+	case sub.tenure.over.Load() && sub.future == nil:
+		return errNotLeading
+	case sub.future == nil:
+		return m.stillLeads(sub.tenure)
+	}
+	err := sub.future.Error()
+	if err == nil {
+		if err, failed := sub.future.Response().(error); failed {
+			return fmt.Errorf("%w: %w", errNotLeading, err)
+		}
+		return nil
+	}
+	for _, harmless := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress, wal.ErrNoSpace, driver.ErrTooLarge} {
+		if errors.Is(err, harmless) { // it was not appended to the log
+			return fmt.Errorf("%w: %w", errNotLeading, err)
+		}
+	}
+	return driver.Failed("commit", driver.ErrUncertain, err)
+}
+
+// stillLeads makes sure that the answers of a batch without accepted commits are still
+// true: nobody else has decided anything meanwhile.
+func (m *member) stillLeads(t *tenure) error {
+	term, _, err := m.verifying.wait(m.life, m.verify)
+	if err != nil || term != t.term {
+		return errNotLeading
+	}
+	return nil
+}

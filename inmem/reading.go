@@ -1,0 +1,175 @@
+package inmem
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"trihold/inmem/port"
+	"trihold/repo/driver"
+)
+
+// verify returns the term in which a majority has just confirmed that this node leads.
+func (m *member) verify() (uint64, error) {
+	if err := m.raft.VerifyLeader().Error(); err != nil {
+		return 0, err
+	}
+	return m.raft.CurrentTerm(), nil
+}
+
+// read returns a root that a snapshot may be taken of. The zero mode asks for one that
+// includes all that anybody was told before read was called.
+func (m *member) read(ctx context.Context, mode driver.Mode) (*root, error) {
+	if mode.MaxAge > 0 {
+		if r := m.store.published.Load(); m.age() <= mode.MaxAge && r.rev >= mode.MinRev && m.stopped() == nil {
+			return r, nil
+		}
+	}
+	ctx, done := m.patient(ctx)
+	defer done()
+	var last error
+	for wait := m.backoff(); ; wait.next() {
+		r, err := m.current(ctx)
+		if err == nil {
+			return r, nil
+		}
+		if stopped := m.stopped(); stopped != nil {
+			return nil, m.refused("begin", stopped)
+		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			last = err
+		}
+		if wait.until(ctx) != nil {
+			return nil, m.unavailable("begin", ctx, last)
+		}
+	}
+}
+
+// current returns a root that includes all that anybody was told before it was called,
+// or an error if that cannot be had at once.
+//
+// At the leader, the published root is taken first, and then a majority asked whether
+// this node still leads: then no other one has acknowledged anything before that, and
+// what earlier leaders acknowledged was applied when the tenure began. To ask first
+// would leave a gap in which another leader can acknowledge a commit.
+func (m *member) current(ctx context.Context) (*root, error) {
+	if t := m.store.tenure.Load(); t != nil {
+		r := m.store.published.Load()
+		term, begun, err := m.verifying.wait(ctx, m.verify)
+		switch {
+		case err != nil:
+			return nil, err
+		case term == t.term:
+			m.freshen(begun)
+			return r, nil
+		}
+	}
+	index, begun, err := m.asking.wait(ctx, m.askIndex)
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.applied(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	m.freshen(begun)
+	return r, nil
+}
+
+// applied returns a published root that includes the entry with an index, and waits for
+// it.
+func (m *member) applied(ctx context.Context, index uint64) (*root, error) {
+	for {
+		wake := m.store.recent.waiting()
+		if r := m.store.published.Load(); r.index >= index {
+			return r, nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for entry %d: %w", index, context.Cause(ctx))
+		case <-m.life.Done():
+			return nil, context.Cause(m.life)
+		}
+	}
+}
+
+// askIndex asks the leader which entry a read must include.
+func (m *member) askIndex() (uint64, error) {
+	ctx, cancel := context.WithTimeout(m.life, 2*m.c.Election)
+	defer cancel()
+	answer, err := m.callLeader(ctx, methodReadIndex, nil)
+	if err != nil {
+		return 0, err
+	}
+	if len(answer) != 8 {
+		return 0, fmt.Errorf("read index of %d bytes: %w", len(answer), driver.ErrCorrupt)
+	}
+	return binary.LittleEndian.Uint64(answer), nil
+}
+
+// serveIndex answers askIndex.
+func (m *member) serveIndex(ctx context.Context) ([]byte, error) {
+	t := m.store.tenure.Load()
+	if t == nil {
+		return nil, m.redirect()
+	}
+	index := m.store.published.Load().index // before it is made sure that this node leads
+	term, _, err := m.verifying.wait(ctx, m.verify)
+	if err != nil || term != t.term {
+		return nil, m.redirect()
+	}
+	return binary.LittleEndian.AppendUint64(nil, index), nil
+}
+
+// callLeader asks whoever leads, as far as this node knows.
+func (m *member) callLeader(ctx context.Context, method uint8, payload []byte) ([]byte, error) {
+	to, err := m.leader()
+	if err != nil {
+		return nil, err
+	}
+	return m.port.Call(ctx, to, method, payload)
+}
+
+// errNoLeader: there is none at the moment, as far as this node knows.
+var errNoLeader = fmt.Errorf("%w: no leader is known", port.ErrNotSent)
+
+// leader returns where the leader is; an error if it is not known or is this node.
+func (m *member) leader() (port.Target, error) {
+	address, id := m.raft.LeaderWithID()
+	if id == "" || string(id) == m.identity().id() {
+		return port.Target{}, errNoLeader
+	}
+	_, plain := port.ParseRaftAddress(address)
+	return port.Target{Address: plain, ID: string(id)}, nil
+}
+
+// redirect is the answer to a question that only the leader can answer.
+func (m *member) redirect() error {
+	to, err := m.leader()
+	if err != nil {
+		return &port.Redirect{}
+	}
+	return &port.Redirect{Leader: to.Address, ID: to.ID}
+}
+
+// freshen notes that the published root was up to date at a time.
+func (m *member) freshen(at time.Time) {
+	for {
+		old := m.fresh.Load()
+		if old != nil && !at.After(*old) || m.fresh.CompareAndSwap(old, &at) {
+			return
+		}
+	}
+}
+
+// age returns how old the published root is at most.
+func (m *member) age() time.Duration {
+	at := m.fresh.Load()
+	if at == nil {
+		return 1<<63 - 1
+	}
+	return time.Since(*at)
+}

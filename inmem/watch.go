@@ -1,0 +1,133 @@
+package inmem
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"trihold/repo/driver"
+)
+
+// watchPause is how often a member looks after itself.
+const watchPause = 100 * time.Millisecond
+
+// watchLoop looks after the member's disk, and has snapshots written when they are due.
+func (m *member) watchLoop() {
+	t := time.NewTicker(watchPause)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-m.life.Done():
+			return
+		}
+		if busy := m.files.log.Busy(); busy > m.c.Stall {
+			// The node might hang for hours and still be taken for a healthy leader: its
+			// heartbeats do not wait for the disk.
+			m.fail(fmt.Errorf("a write of the log has taken %v so far, the limit is %v: the disk hangs: %w", busy.Round(time.Millisecond), m.c.Stall, driver.ErrUnavailable))
+			return
+		}
+		m.watchSpace()
+		m.watchLog()
+	}
+}
+
+// watchSpace makes the store read-only while its disk is nearly full: a leader whose log
+// cannot grow is none.
+func (m *member) watchSpace() {
+	free := m.free()
+	low := m.lowDisk.Load() != nil
+	switch {
+	case free < 0:
+	case free < m.c.Reserve && !low:
+		m.lowDisk.Store(driver.Failed("commit", driver.ErrUnavailable,
+			fmt.Errorf("the disk of %s has %d bytes left, %d are kept in reserve; the store is read-only until some space is freed", m.store.c.Dir, free, m.c.Reserve)))
+		m.log.Warn("inmem: the disk is nearly full", "node", m.c.Node, "free", free)
+	case free >= m.c.Reserve && low:
+		m.lowDisk.Store(nil)
+		m.log.Info("inmem: the disk has space again", "node", m.c.Node, "free", free)
+	}
+}
+
+// watchLog starts to write a snapshot if enough has been applied since the last one: so
+// much that reading it back takes as long as reading the snapshot.
+func (m *member) watchLog() {
+	if m.logged.Load() < max(m.store.c.SnapshotBytes, m.snapshotted.Load()) || !m.snapshotting.TryLock() {
+		return
+	}
+	m.logged.Store(0)
+	m.background.Go(func() {
+		defer m.snapshotting.Unlock()
+		if err := m.snapshot(); err != nil {
+			m.log.Warn("inmem: no snapshot could be written", "node", m.c.Node, "err", err)
+		}
+	})
+}
+
+// retain keeps the log behind the oldest snapshot, which is as good as the newest with it.
+func (m *member) retain() error {
+	m.files.log.Retain(m.files.snapshots.OldestIndex() + 1)
+	newest, err := m.files.snapshots.List()
+	if err != nil || len(newest) == 0 {
+		return err
+	}
+	m.snapshotted.Store(newest[0].Size)
+	return nil
+}
+
+// snapshotStatus describes the newest snapshot.
+func (m *member) snapshotStatus() SnapshotStatus {
+	all, err := m.files.snapshots.List()
+	if err != nil || len(all) == 0 {
+		return SnapshotStatus{}
+	}
+	return SnapshotStatus{Index: all[0].Index, Bytes: all[0].Size}
+}
+
+// syncTimes counts how long writes of the log took, by powers of two of a microsecond.
+type syncTimes struct {
+	mu      sync.Mutex
+	buckets [26]int64 // guarded by mu: the last one is beyond 33 s
+	count   int64
+	sum     time.Duration
+	longest time.Duration
+}
+
+// observe adds a write.
+func (t *syncTimes) observe(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := 0
+	for b < len(t.buckets)-1 && d > time.Microsecond<<b {
+		b++
+	}
+	t.buckets[b]++
+	t.count++
+	t.sum += d
+	t.longest = max(t.longest, d)
+}
+
+// status returns what has been counted.
+func (t *syncTimes) status() FsyncStatus {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st := FsyncStatus{Count: t.count, MaxUs: micros(t.longest), SumUs: micros(t.sum)}
+	var sum int64
+	for b, n := range t.buckets {
+		sum += n
+		upTo := float64(int64(1) << b)
+		if n > 0 {
+			st.Buckets = append(st.Buckets, FsyncBucket{UpToUs: upTo, Count: sum})
+		}
+		if st.P50Us == 0 && 2*sum >= t.count && t.count > 0 {
+			st.P50Us = upTo
+		}
+		if st.P99Us == 0 && float64(sum) >= math.Ceil(0.99*float64(t.count)) && t.count > 0 {
+			st.P99Us = upTo
+		}
+	}
+	return st
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
