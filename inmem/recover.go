@@ -117,8 +117,8 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if log.Last() < r.index {
-		return nil, errors.Join(fmt.Errorf("the log ends with entry %d, but the snapshot of revision %d includes entry %d: %w", log.Last(), r.rev, r.index, driver.ErrCorrupt), log.Close())
+	if log.Next() <= r.index {
+		return nil, errors.Join(fmt.Errorf("the log ends with entry %d, but the snapshot of revision %d includes entry %d: %w", log.Next()-1, r.rev, r.index, driver.ErrCorrupt), log.Close())
 	}
 	if torn > 0 {
 		s.c.Logger.Warn("inmem: cut off a commit that a crash interrupted", "dir", s.c.Dir, "bytes", torn, "rev", work.rev)

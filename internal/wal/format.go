@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -14,17 +13,15 @@ import (
 const (
 	segmentMagic  = "TRIHLOG1"
 	floorMagic    = "FLOR"
-	entryMagic    = "ENTR"
-	formatVersion = 1
+	formatVersion = 2
 
 	block      = 4 << 10
 	firstEntry = 3 * block // offset of the first entry of a segment
 	headerSize = 64
 	floorSize  = 24
-	align      = 8
 
-	// EntryHeader is the size of an entry without its payload.
-	EntryHeader = 24
+	// flagFresh: the segment continues nothing.
+	flagFresh = 1
 )
 
 // A StoreID ties segments to the store that they belong to.
@@ -38,25 +35,46 @@ type position struct {
 	sum   uint32 // its checksum
 }
 
-func segmentName(dir string, first uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%016x.log", first))
+// A segmentID is what the name of a segment says.
+type segmentID struct {
+	first      uint64 // the index of its first entry
+	generation uint32
 }
 
-// parseSegmentName returns the index in a segment's name.
-func parseSegmentName(name string) (first uint64, ok bool) {
-	hex, isLog := strings.CutSuffix(name, ".log")
-	if !isLog || len(hex) != 16 {
-		return 0, false
+// fileName leaves out the generation of a log that nothing was taken back from.
+func (id segmentID) fileName() string {
+	if id.generation == 0 {
+		return fmt.Sprintf("%016x.log", id.first)
 	}
-	first, err := strconv.ParseUint(hex, 16, 64)
-	return first, err == nil
+	return fmt.Sprintf("%016x-%08x.log", id.first, id.generation)
+}
+
+// parseSegmentName reads what fileName makes.
+func parseSegmentName(name string) (id segmentID, ok bool) {
+	text, isLog := strings.CutSuffix(name, ".log")
+	first, generation, _ := strings.Cut(text, "-")
+	if !isLog || len(first) != 16 {
+		return segmentID{}, false
+	}
+	f, err := strconv.ParseUint(first, 16, 64)
+	if err != nil {
+		return segmentID{}, false
+	}
+	g, err := strconv.ParseUint("0"+generation, 16, 32)
+	id = segmentID{f, uint32(g)}
+	return id, err == nil && id.fileName() == name
 }
 
 // header is the decoded header of a segment.
 type header struct {
-	prev position // what its first entry continues
-	size int64    // of the file
+	version    uint32   // of its format
+	prev       position // what its first entry continues
+	generation uint32
+	fresh      bool  // it continues nothing: what older segments hold is void
+	size       int64 // of the file
 }
+
+func (h header) id() segmentID { return segmentID{h.prev.index + 1, h.generation} }
 
 func (h header) encode(id StoreID) []byte {
 	b := make([]byte, headerSize)
@@ -66,7 +84,11 @@ func (h header) encode(id StoreID) []byte {
 	copy(b[16:], id[:])
 	binary.LittleEndian.PutUint64(b[32:], h.prev.index+1)
 	binary.LittleEndian.PutUint32(b[40:], h.prev.sum)
+	binary.LittleEndian.PutUint32(b[44:], h.generation)
 	binary.LittleEndian.PutUint64(b[48:], uint64(h.size))
+	if h.fresh {
+		b[56] = flagFresh
+	}
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 	return b
 }
@@ -85,18 +107,21 @@ func decodeHeader(b []byte, id StoreID) (header, error) {
 		return header{}, fmt.Errorf("segment of another store: %w", driver.ErrCorrupt)
 	}
 	return header{
+		version: binary.LittleEndian.Uint32(b[8:]),
 		prev: position{
 			index: binary.LittleEndian.Uint64(b[32:]) - 1,
 			sum:   binary.LittleEndian.Uint32(b[40:]),
 		},
-		size: int64(binary.LittleEndian.Uint64(b[48:])),
+		generation: binary.LittleEndian.Uint32(b[44:]), // zero in format 1
+		fresh:      binary.LittleEndian.Uint32(b[56:])&flagFresh != 0,
+		size:       int64(binary.LittleEndian.Uint64(b[48:])),
 	}, nil
 }
 
 // floor says that everything up to a position was synced.
 type floor struct {
 	position
-	followed bool // another segment follows
+	followed bool // another segment follows, and nothing behind the position counts
 }
 
 func (f floor) encode() []byte {
@@ -123,52 +148,12 @@ func decodeFloor(b []byte) (floor, bool) {
 	}, true
 }
 
-// entry is the decoded header of an entry.
-type entry struct {
-	position        // the entry itself
-	prevSum  uint32 // the checksum of the one before
-	size     int    // of the payload
-}
-
-// diskSize returns the bytes that an entry takes up in its segment.
-func diskSize(payload int) int64 {
-	return int64(EntryHeader+payload+align-1) &^ (align - 1)
-}
-
-// sealEntry fills in the header at the front of buf, whose first EntryHeader
-// bytes are reserved for it, and returns the position after the entry.
-func sealEntry(buf []byte, prev position) position {
-	copy(buf, entryMagic)
-	binary.LittleEndian.PutUint32(buf[4:], uint32(len(buf)-EntryHeader))
-	binary.LittleEndian.PutUint64(buf[8:], prev.index+1)
-	binary.LittleEndian.PutUint32(buf[16:], prev.sum)
-	sum := entrySum(buf)
-	binary.LittleEndian.PutUint32(buf[20:], sum)
-	return position{index: prev.index + 1, sum: sum}
-}
-
-func entrySum(b []byte) uint32 {
-	sum := crc32.Checksum(b[:20], castagnoli)
-	return crc32.Update(sum, castagnoli, b[EntryHeader:])
-}
-
-// decodeEntry decodes the entry at the front of b. It reports false if there is
-// none that is valid in itself, which its checksum tells unless that is skipped.
-func decodeEntry(b []byte, skipChecksum bool) (entry, bool) {
-	if len(b) < EntryHeader || string(b[:4]) != entryMagic {
-		return entry{}, false
+// over reports whether of two valid floors of a segment this one counts. They are
+// written in turn. Nothing is appended to a segment that is followed, so that of
+// two such floors the lower one is the later: entries were taken back.
+func (f floor) over(other floor) bool {
+	if f.followed != other.followed {
+		return f.followed
 	}
-	size := int(binary.LittleEndian.Uint32(b[4:]))
-	if size > len(b)-EntryHeader {
-		return entry{}, false
-	}
-	e := entry{
-		position: position{
-			index: binary.LittleEndian.Uint64(b[8:]),
-			sum:   binary.LittleEndian.Uint32(b[20:]),
-		},
-		prevSum: binary.LittleEndian.Uint32(b[16:]),
-		size:    size,
-	}
-	return e, skipChecksum || entrySum(b[:EntryHeader+size]) == e.sum
+	return f.followed == (f.index < other.index)
 }

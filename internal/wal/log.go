@@ -3,9 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
-	"slices"
+	"sync"
 
 	"trihold/internal/vfs"
 	"trihold/repo/driver"
@@ -15,9 +14,14 @@ import (
 // into one.
 const DefaultSegmentSize = 16 << 20
 
-// ErrNoSpace is returned by Append when there is no file to write the entry to.
-// Nothing was written, and Append may be tried again.
-var ErrNoSpace = errors.New("no new log segment")
+var (
+	// ErrNoSpace is returned when there is no file to write to. Nothing was
+	// written, and the call may be tried again.
+	ErrNoSpace = errors.New("no new log segment")
+	// ErrNotHeld is returned for an entry that the log does not hold: it was
+	// dropped, or not yet appended.
+	ErrNotHeld = errors.New("log entry not held")
+)
 
 // Config says where a log is and how it is written.
 type Config struct {
@@ -33,19 +37,24 @@ type Config struct {
 	SkipChecksums bool
 }
 
-// A Log is an open log. Its methods are called by one goroutine at a time.
+// A Log is an open log. One goroutine at a time, the writer, may call any method.
+// First, Last, Next, Get and DropBefore may be called by any others meanwhile.
 type Log struct {
-	c        Config
-	segments []uint64 // first indices, oldest first; the last one is open
-	file     vfs.File // the open segment
-	at       int64    // offset of its next entry
-	size     int64    // its size
-	slot     int      // where its next floor goes
+	c Config
+
+	// The writer's.
+	marked  position // the floor that was written last
+	tide    vfs.File // see tide.go
+	next    <-chan spare
+	scratch []byte // see AppendAll
+	failed  error  // set when it is no longer known what is on disk
+
+	removing sync.Mutex // held while files are removed
+
+	mu       sync.RWMutex // guards what follows; only the writer changes tail and end
+	segments []*segment   // oldest first
+	tail     *segment     // the last of them, which entries are appended to
 	end      position
-	marked   position // the floor that was written last
-	tide     vfs.File // see tide.go
-	next     <-chan spare
-	failed   error // set when it is no longer known what is on disk
 }
 
 // Create makes a new log in a directory, which it creates; its first entry will
@@ -60,7 +69,7 @@ func Create(c Config) (*Log, error) {
 		err = l.writeTide()
 	}
 	if err == nil {
-		err = l.rotate()
+		err = l.rotate(0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create log: %w", errors.Join(err, l.release()))
@@ -77,131 +86,75 @@ func newLog(c Config) *Log {
 	return l
 }
 
-// Open opens a log and calls visit for each entry from index from on, oldest
-// first, with a payload that is valid during the call. It returns the number of
-// bytes of a torn tail that it cut off.
-func Open(c Config, from uint64, visit func(index uint64, payload []byte) error) (l *Log, torn int64, err error) {
-	names, err := c.FS.List(c.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("open log: %w", err)
-	}
-	var segments []uint64
-	for _, name := range names { // sorted, and so in order
-		if first, ok := parseSegmentName(name); ok {
-			segments = append(segments, first)
-		}
-	}
-	if len(segments) == 0 || segments[0] > from {
-		return nil, 0, fmt.Errorf("open log %s: the segment with entry %d, the first one needed, is missing: %w", c.Dir, from, driver.ErrCorrupt)
-	}
-	l = newLog(c)
-	l.segments = segments
-	if torn, err = l.load(from, visit); err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("open log: %w", err), l.release())
-	}
-	return l, torn, nil
-}
-
-// load reads the segments from the one with entry from on, and opens the last
-// one for appending.
-func (l *Log) load(from uint64, visit func(uint64, []byte) error) (torn int64, err error) {
-	needed := l.segments
-	for len(needed) > 1 && needed[1] <= from {
-		needed = needed[1:]
-	}
-	var s scanned
-	var prev *position // what the first of them continues is not looked at
-	for _, first := range needed {
-		name := segmentName(l.c.Dir, first)
-		if s.torn > 0 {
-			return 0, fmt.Errorf("%s: what comes before it is damaged behind entry %d: %w", name, s.end.index, driver.ErrCorrupt)
-		}
-		s, err = scan(l.c, name, prev, func(index uint64, payload []byte) error {
-			if index < from {
-				return nil
-			}
-			return visit(index, payload)
-		})
-		if err != nil {
-			return 0, err
-		}
-		prev = &position{s.end.index, s.end.sum}
-	}
-	last := segmentName(l.c.Dir, l.segments[len(l.segments)-1])
-	tide, err := l.openTide()
-	if err != nil {
-		return 0, err
-	}
-	if tide.index > s.end.index || tide.index == s.end.index && tide != s.end {
-		return 0, fmt.Errorf("%s: damaged behind entry %d, or an old copy: %s says that entries up to %d were synced: %w", last, s.end.index, tideName, tide.index, driver.ErrCorrupt)
-	}
-	if s.floor.followed {
-		return 0, fmt.Errorf("%s: the segment that follows is missing: %w", last, driver.ErrCorrupt)
-	}
-	if l.file, err = l.c.FS.Open(last); err != nil {
-		return 0, err
-	}
-	l.end, l.at, l.size, l.slot, l.marked = s.end, s.at, s.size, s.slot, s.floor.position
-	if err := l.cut(s.torn); err != nil {
-		return 0, err
-	}
-	if err := l.writeTide(); err != nil {
-		return 0, err
-	}
-	return s.torn, l.Mark()
-}
-
-// cut overwrites a torn tail with zeros, and makes what was read durable, with
-// its name: before a crash it may have been written and not yet synced.
-func (l *Log) cut(torn int64) error {
-	if torn > 0 {
-		if _, err := l.file.WriteAt(make([]byte, torn), l.at); err != nil {
-			return fmt.Errorf("cut torn tail: %w", err)
-		}
-	}
-	if err := l.file.Sync(); err != nil {
-		return err
-	}
-	return l.c.FS.SyncDir(l.c.Dir)
-}
-
-// Last returns the index of the last entry, 0 if there has been none.
-func (l *Log) Last() uint64 { return l.end.index }
-
 // Append writes the entry in buf and makes it durable. The first EntryHeader
 // bytes of buf are filled in by Append, the payload follows. With ErrNoSpace or
 // driver.ErrTooLarge nothing was written; after any other error it is not known
-// what was, and every further call fails.
-func (l *Log) Append(buf []byte) (uint64, error) {
+// what was, and every further call of the writer fails.
+func (l *Log) Append(buf []byte) (uint64, error) { return l.AppendAll([][]byte{buf}) }
+
+// AppendAll appends several entries, with one write and one sync, and returns the
+// index of the last. After a crash in between, none of them are there, or all, or
+// some of the first.
+func (l *Log) AppendAll(entries [][]byte) (uint64, error) {
 	if l.failed != nil {
 		return 0, l.failed
 	}
-	need := diskSize(len(buf) - EntryHeader)
-	if firstEntry+need > l.c.SegmentSize {
-		return 0, fmt.Errorf("log entry of %d bytes does not fit a segment of %d: %w", len(buf), l.c.SegmentSize, driver.ErrTooLarge)
+	if len(entries) == 0 {
+		return l.end.index, nil
 	}
-	if l.at+need > l.size {
-		if err := l.rotate(); err != nil {
+	var need int64
+	for _, buf := range entries {
+		size := diskSize(len(buf) - EntryHeader)
+		if firstEntry+size > l.c.SegmentSize {
+			return 0, fmt.Errorf("log entry of %d bytes does not fit a segment of %d: %w", len(buf), l.c.SegmentSize, driver.ErrTooLarge)
+		}
+		need += size
+	}
+	if l.tail.version < formatVersion || l.tail.at+need > l.tail.size {
+		if err := l.rotate(need); err != nil {
 			return 0, err
 		}
 	}
-	end := sealEntry(buf, l.end)
-	if err := l.write(buf, l.at); err != nil {
+	buf, end := l.seal(entries)
+	if err := l.write(l.tail, buf, l.tail.at); err != nil {
 		return 0, err
 	}
+	l.mu.Lock()
+	for _, buf := range entries {
+		l.tail.offsets = append(l.tail.offsets, uint32(l.tail.at/align))
+		l.tail.at += diskSize(len(buf) - EntryHeader)
+	}
 	l.end = end
-	l.at += need
+	l.mu.Unlock()
 	return end.index, l.writeTide()
 }
 
-// write writes into the open segment and syncs it.
-func (l *Log) write(b []byte, at int64) error {
-	_, err := l.file.WriteAt(b, at)
+// maxScratch is how large a buffer is kept for the next call.
+const maxScratch = 1 << 20
+
+// seal fills in the headers of entries and returns them as they are written, and
+// the position behind them. A single entry is not copied.
+func (l *Log) seal(entries [][]byte) ([]byte, position) {
+	if len(entries) == 1 {
+		return entries[0], sealEntry(entries[0], l.end, 0)
+	}
+	all, end := l.scratch[:0], l.end
+	for i, buf := range entries {
+		end = sealEntry(buf, end, i)
+		all = append(all, buf...)
+		all = append(all, zeros[:diskSize(len(buf)-EntryHeader)-int64(len(buf))]...)
+	}
+	if cap(all) <= maxScratch {
+		l.scratch = all
+	}
+	return all, end
+}
+
+// write writes into a segment and syncs it.
+func (l *Log) write(s *segment, b []byte, at int64) error {
+	_, err := s.file.WriteAt(b, at)
 	if err == nil && !l.c.NoSync {
-		err = l.file.Sync()
+		err = s.file.Sync()
 	}
 	if err != nil {
 		return l.fail(err)
@@ -224,63 +177,69 @@ func (l *Log) Mark() error {
 	if err := l.syncTide(); err != nil {
 		return err
 	}
-	return l.writeFloor(floor{position: l.end})
-}
-
-func (l *Log) writeFloor(f floor) error {
-	if err := l.write(f.encode(), int64(l.slot+1)*block); err != nil {
+	if err := l.writeFloor(l.tail, floor{position: l.end}); err != nil {
 		return err
 	}
-	l.marked = f.position
-	l.slot = 1 - l.slot
+	l.marked = l.end
 	return nil
 }
 
-// rotate starts the next segment and then marks the open one, if there is one,
-// as followed. In between a crash leaves an empty last segment, which is fine.
-func (l *Log) rotate() error {
-	s := <-l.next
-	l.next = nil
-	if s.err != nil {
-		l.prepare() // for the next attempt
-		return fmt.Errorf("%w: %w", ErrNoSpace, s.err)
+// writeFloor writes the floor that counts from now on beside the one before.
+func (l *Log) writeFloor(s *segment, f floor) error {
+	if err := l.write(s, f.encode(), int64(s.slot+1)*block); err != nil {
+		return err
 	}
-	if l.c.NoSync && l.file != nil {
-		if err := l.file.Sync(); err != nil { // a later segment must not outlive an earlier one
-			return errors.Join(l.fail(err), s.file.Close())
+	s.floor, s.slot = f, 1-s.slot
+	return nil
+}
+
+// rotate starts the next segment, with room for entries of the given size, and
+// then marks the one before, if there is one, as followed. In between a crash
+// leaves an empty last segment, which is fine.
+func (l *Log) rotate(need int64) error {
+	size := max(l.c.SegmentSize, (firstEntry+need+block-1)&^(block-1))
+	f, err := l.takeSpare(size)
+	if err != nil {
+		return err
+	}
+	h := header{version: formatVersion, prev: l.end, size: size}
+	old := l.tail
+	if old != nil {
+		h.generation = old.generation
+	}
+	// An empty segment that is too small, or of an older format, is replaced by one
+	// with the same name.
+	replace := old != nil && old.prev == l.end
+	if replace {
+		h.fresh = old.fresh
+	}
+	if l.c.NoSync && old != nil { // a later segment must not outlive an earlier one
+		if err := old.file.Sync(); err != nil {
+			return errors.Join(l.fail(err), f.Close())
 		}
 	}
-	if err := l.install(s.file); err != nil {
-		return errors.Join(l.fail(err), s.file.Close())
+	if err := l.install(f, h); err != nil {
+		return errors.Join(l.fail(err), f.Close())
 	}
 	l.prepare()
-	if l.file != nil {
-		if err := l.writeFloor(floor{l.end, true}); err != nil {
-			return err
-		}
-		if err := l.file.Close(); err != nil {
-			return l.fail(err)
+	s := newSegment(h, f)
+	if old != nil && !replace {
+		if err := l.writeFloor(old, floor{l.end, true}); err != nil {
+			return errors.Join(err, f.Close())
 		}
 	}
-	l.file, l.at, l.size, l.slot = s.file, firstEntry, l.c.SegmentSize, 0
-	l.segments = append(l.segments, l.end.index+1)
+	l.mu.Lock()
+	if replace {
+		l.segments = l.segments[:len(l.segments)-1]
+	}
+	l.segments = append(l.segments, s)
+	l.tail = s
+	l.mu.Unlock()
+	l.marked = l.end
+	if replace {
+		return old.file.Close()
+	}
 	return nil
-}
-
-// DropBefore removes the segments that hold no entry from index on.
-func (l *Log) DropBefore(index uint64) error {
-	drop := 0
-	for drop+1 < len(l.segments) && l.segments[drop+1] <= index {
-		if err := l.c.FS.Remove(segmentName(l.c.Dir, l.segments[drop])); err != nil {
-			return fmt.Errorf("drop log segment: %w", err)
-		}
-		drop++
-	}
-	if drop == 0 {
-		return nil
-	}
-	l.segments = slices.Clone(l.segments[drop:])
-	return l.c.FS.SyncDir(l.c.Dir)
 }
 
 // Close marks the end of the log and closes it. It returns the error that
@@ -292,10 +251,15 @@ func (l *Log) Close() error {
 // release closes the files.
 func (l *Log) release() error {
 	var err error
-	for _, f := range []vfs.File{l.file, l.tide} {
-		if f != nil {
-			err = errors.Join(err, f.Close())
+	l.mu.Lock()
+	for _, s := range l.segments {
+		if s.file != nil {
+			err = errors.Join(err, s.file.Close())
 		}
+	}
+	l.mu.Unlock()
+	if l.tide != nil {
+		err = errors.Join(err, l.tide.Close())
 	}
 	if l.next == nil {
 		return err
@@ -322,7 +286,7 @@ func Fresh(fsys vfs.FS, dir string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if first, ok := parseSegmentName(name); !ok || first != 1 || len(content) < firstEntry || !isZero(content[block:]) {
+		if id, ok := parseSegmentName(name); !ok || id != (segmentID{first: 1}) || len(content) < firstEntry || !isZero(content[block:]) {
 			return false, nil
 		}
 	}

@@ -37,7 +37,7 @@ func TestDamageAfterALossOfPowerAndAnotherStartIsDetected(t *testing.T) {
 			disk.Crash()
 			_ = l.Close()
 			disk.PowerCut(rng, 0)
-			done, err := disk.Damage(rng, kind, segmentName("/log", 1))
+			done, err := disk.Damage(rng, kind, "/log/0000000000000001.log")
 			if err != nil {
 				t.Fatal(err)
 			}

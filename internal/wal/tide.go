@@ -54,6 +54,18 @@ func (l *Log) writeTide() error {
 	return nil
 }
 
+// lowerTide makes the tide say less, durably: that everything up to an earlier
+// position was synced or, if fresh, nothing.
+func (l *Log) lowerTide(to position, fresh bool) error {
+	if fresh {
+		to = position{}
+	}
+	if _, err := l.tide.WriteAt(floor{position: to}.encode(), 0); err != nil {
+		return err
+	}
+	return l.tide.Sync()
+}
+
 // syncTide makes the tide durable. A segment that goes back to an older content,
 // floors and all, is then noticed even after a loss of power.
 func (l *Log) syncTide() error {

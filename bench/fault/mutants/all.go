@@ -14,7 +14,7 @@ func durability() []Mutant {
 	return []Mutant{
 		{"acknowledge-before-sync", "a loss of power takes acknowledged commits away", []Edit{{
 			File: "internal/wal/log.go",
-			Old:  "if err == nil && !l.c.NoSync {\n\t\terr = l.file.Sync()",
+			Old:  "if err == nil && !l.c.NoSync {\n\t\terr = s.file.Sync()",
 			New:  "if false {\n\t\terr = l.file.Sync()",
 		}}},
 		{"publish-before-durable", "readers see what a loss of power then takes back", []Edit{{
@@ -76,9 +76,9 @@ func recovery() []Mutant {
 			New:  "",
 		}}},
 		{"build-on-unsynced-names", "what a killed process had not synced is lost with what was built on it", []Edit{{
-			File: "internal/wal/log.go",
-			Old:  "	if err := l.file.Sync(); err != nil {\n\t\treturn err\n\t}\n\treturn l.c.FS.SyncDir(l.c.Dir)",
-			New:  "	return l.file.Sync()",
+			File: "internal/wal/open.go",
+			Old:  "	if err := l.tail.file.Sync(); err != nil {\n\t\treturn err\n\t}\n\treturn l.c.FS.SyncDir(l.c.Dir)",
+			New:  "	return l.tail.file.Sync()",
 		}}},
 		{"forget-the-directory-above", "the directory of a new store is gone after a loss of power", []Edit{{
 			File: "inmem/recover.go",
@@ -102,7 +102,7 @@ func recovery() []Mutant {
 func detection() []Mutant {
 	return []Mutant{
 		{"skip-the-checksum-of-entries", "a flipped bit in the log changes a row", []Edit{{
-			File: "internal/wal/format.go",
+			File: "internal/wal/entry.go",
 			Old:  "return e, skipChecksum || entrySum",
 			New:  "return e, true || entrySum",
 		}}},
@@ -119,7 +119,7 @@ func detection() []Mutant {
 			},
 		}},
 		{"ignore-how-far-the-log-reached", "an older copy of a log file is taken for the whole log", []Edit{{
-			File: "internal/wal/log.go",
+			File: "internal/wal/open.go",
 			Old:  "if tide.index > s.end.index ||",
 			New:  "if false ||",
 		}}},
@@ -130,7 +130,7 @@ func detection() []Mutant {
 				New:  "if s.floor.index < 0 {",
 			},
 			{
-				File: "internal/wal/log.go",
+				File: "internal/wal/open.go",
 				Old:  "if tide.index > s.end.index ||",
 				New:  "if false ||",
 			},
