@@ -91,6 +91,6 @@ func (t *table) buildHash() {
 			t.collided = true
 			continue
 		}
-		t.byHash.Load(s.head, s.row)
+		t.byHash.set(s.head, s.row)
 	}
 }

@@ -48,10 +48,6 @@ func (p *probe) after(def *driver.Table, order int, r *row) bool {
 	return c < 0 || c == 0 && p.behind
 }
 
-// hashTree finds rows by the hash of their primary key. Comparing numbers that
-// lie in the nodes is much cheaper than comparing rows behind pointers.
-type hashTree = btree.Map[uint64, *row]
-
 var hashSeed = maphash.MakeSeed()
 
 // A table is the rows of a table in all its orders. The one that belongs to a
@@ -68,7 +64,7 @@ type table struct {
 }
 
 func newTable(def *driver.Table) table {
-	t := table{def: def, orders: make([]*tree, 1+len(def.Indices)), byHash: btree.NewMap[uint64, *row](treeDegree)}
+	t := table{def: def, orders: make([]*tree, 1+len(def.Indices)), byHash: newHashTree()}
 	for o := range t.orders {
 		t.orders[o] = newTree(def, o)
 	}
@@ -81,15 +77,15 @@ func (t *table) copyTrees() {
 	for o := range orders {
 		orders[o] = t.orders[o].Copy()
 	}
-	t.orders, t.byHash = orders, t.byHash.Copy()
+	t.orders, t.byHash = orders, t.byHash.copy()
 }
 
 func (t *table) len() int { return t.orders[0].Len() }
 
 // get returns the row with a primary key, or nil.
 func (t *table) get(key driver.Key) *row {
-	r, ok := t.byHash.Get(maphash.String(hashSeed, string(key)))
-	if ok && t.def.CompareKey(0, r.value, key) == 0 {
+	r := t.byHash.get(maphash.String(hashSeed, string(key)))
+	if r != nil && t.def.CompareKey(0, r.value, key) == 0 {
 		return r
 	}
 	if !t.collided {
@@ -114,8 +110,8 @@ func (t *table) write(key driver.Key, next *row) {
 		for _, order := range t.orders {
 			order.Delete(old)
 		}
-		if r, ok := t.byHash.Get(hash); ok && r == old {
-			t.byHash.Delete(hash)
+		if t.byHash.get(hash) == old {
+			t.byHash.delete(hash)
 		}
 		return
 	}
@@ -125,7 +121,7 @@ func (t *table) write(key driver.Key, next *row) {
 		}
 		order.Set(next)
 	}
-	if r, taken := t.byHash.Set(hash, next); taken && r != old {
+	if r := t.byHash.set(hash, next); r != nil && r != old {
 		t.collided = true
 	}
 }

@@ -193,8 +193,3 @@ func (s *Snapshots) OldestIndex() uint64 {
 	}
 	return whole[0].index
 }
-
-// SnapshotName returns the name of the file of a snapshot.
-func SnapshotName(index, term uint64) string {
-	return snapshotFile{index: index, term: term}.name() + snapshotSuffix
-}
