@@ -18,39 +18,61 @@ import (
 	"trihold/repo"
 )
 
-const inmem = "inmem"
+const inMemory = "inmem"
 
 var inmemRows = []Row{
 	{
-		Backend: inmem, Figure: "Update p50, 1 client, one node, class disk / F", Target: "<= 1.0", Reference: "F",
+		Backend: inMemory, Figure: "Update p50, 1 client, one node, class disk / F", Target: "<= 1.0", Reference: "F",
 		limits: []limit{atMost(1)}, measure: updateOverF(inmemDisk),
 	},
-	{Backend: inmem, Figure: "Update p50, 1 client, 3 nodes, class quorum / F", Target: "<= 3", Reference: "F"},
-	{Backend: inmem, Figure: "Updates/s, one node, 256 clients, distinct keys / raw hashicorp/raft Apply at 256 clients", Target: ">= 1.5", Reference: "raw: hashicorp/raft Apply"},
-	{Backend: inmem, Figure: "Updates/s, 3 nodes, 256 clients / raw hashicorp/raft Apply at 256 clients", Target: ">= 1.5", Reference: "raw: hashicorp/raft Apply"},
-	{Backend: inmem, Figure: "Updates/s, 3 nodes, 64 clients / etcd 3 members put, 64 clients", Target: ">= 4", Reference: "raw: etcd put"},
 	{
-		Backend: inmem, Figure: "View with one Get, one node / M", Target: "<= 5, stretch 2.5 (hash primary key)", Reference: "M",
+		Backend: inMemory, Figure: "Update p50, 1 client, 3 nodes, class quorum / F", Target: "<= 3", Reference: "F",
+		limits: []limit{atMost(3)}, measure: quorumUpdateOverF,
+	},
+	{
+		Backend: inMemory, Figure: "linearisable View at the leader of 3, 1 client / T", Target: "<= 2.5", Reference: "T",
+		limits: []limit{atMost(2.5)}, measure: quorumViewOverT,
+	},
+	{
+		Backend: inMemory, Figure: "Updates/s, one node, 256 clients, distinct keys / raw hashicorp/raft Apply at 256 clients", Target: ">= 1.5",
+		Reference: "raw: hashicorp/raft Apply, raft-wal", limits: []limit{atLeast(1.5)}, measure: updatesOver(1, 256, "raft"),
+	},
+	{
+		Backend: inMemory, Figure: "Updates/s, 3 nodes, 256 clients / raw hashicorp/raft Apply at 256 clients", Target: ">= 1.5",
+		Reference: "raw: hashicorp/raft Apply, raft-wal, 3 nodes", limits: []limit{atLeast(1.5)}, measure: updatesOver(3, 256, "raft"),
+	},
+	{
+		Backend: inMemory, Figure: "Updates/s, 3 nodes, 64 clients / etcd 3 members put, 64 clients", Target: ">= 4",
+		Reference: "raw: etcd put, 3 members", limits: []limit{atLeast(4)}, measure: updatesOver(3, 64, "etcd"),
+	},
+	{
+		Backend: inMemory, Figure: "View with one Get, one node / M", Target: "<= 5, stretch 2.5 (hash primary key)", Reference: "M",
 		limits: []limit{atMost(5)}, measure: viewOverM,
 	},
-	{Backend: inmem, Figure: "linearisable View at the leader of 3, 1 client / T", Target: "<= 2.5", Reference: "T"},
 	{
-		Backend: inmem, Figure: "span of 100 rows, per row / one Get", Target: "<= 0.3", Reference: "View with one Get",
+		Backend: inMemory, Figure: "span of 100 rows, per row / one Get", Target: "<= 0.3", Reference: "View with one Get",
 		limits: []limit{atMost(0.3)}, measure: spanOverGet,
 	},
 	{
-		Backend: inmem, Figure: "bytes per row (PSS slope, 3 indices) / SQLite file bytes per row", Target: "<= 2.0", Reference: "the same rows in sqlite",
+		Backend: inMemory, Figure: "bytes per row (PSS slope, 3 indices) / SQLite file bytes per row", Target: "<= 2.0", Reference: "the same rows in sqlite",
 		limits: []limit{atMost(2)}, measure: bytesPerRow,
 	},
 	{
-		Backend: inmem, Figure: "restart with 1M rows, 3 indices / plain read of the snapshot file + decode", Target: "<= 3; and <= 1.5 s per million rows on 2 cores",
+		Backend: inMemory, Figure: "restart with 1M rows, 3 indices / plain read of the snapshot file + decode", Target: "<= 3; and <= 1.5 s per million rows on 2 cores",
 		Reference: "reading a file of the same rows and decoding each", limits: []limit{atMost(3), atMost(1.5)}, measure: restart,
 	},
 	{
-		Backend: inmem, Figure: "longest write stall while a snapshot of 1M rows is written / normal p99", Target: "<= 3", Reference: "p99 of the same writes without a snapshot",
+		Backend: inMemory, Figure: "longest write stall while a snapshot of 1M rows is written / normal p99", Target: "<= 3", Reference: "p99 of the same writes without a snapshot",
 		limits: []limit{atMost(3)}, measure: snapshotStall,
 	},
-	{Backend: inmem, Figure: "leader killed, first Update succeeds again", Target: "<= 3 x election timeout", Reference: "election timeout"},
+	{
+		Backend: inMemory, Figure: "leader killed, first Update succeeds again", Target: "<= 3 x election timeout", Reference: "election timeout",
+		limits: []limit{atMost(3)}, measure: failoverOverElection,
+	},
+	{
+		Backend: inMemory, Figure: "elections while nodes with a large heap collect garbage", Target: "0", Reference: "none; elections while 3 nodes are loaded, written to, and collected without a pause",
+		limits: []limit{atMost(0)}, measure: electionsUnderGC,
+	},
 }
 
 // updateOverF measures an Update with one check and one write.

@@ -20,7 +20,7 @@ import (
 type lab struct {
 	Config
 	dir      string
-	absolute []string     // of the row that is measured, what its ratios were made of
+	absolute []string     // of the row that is measured, what its ratios were made of, and what else is to be known
 	fresh    int          // directories made so far
 	million  *itemStore   // opened by the first row that needs it
 	plain    *plainItems  // a map with the same rows
@@ -82,8 +82,13 @@ func (l *lab) compare(ctx context.Context, unit string, reference measurement, o
 		}
 	}
 	absolute := medians(values)
-	l.absolute = append(l.absolute, fmt.Sprintf("%s %s against %s %s", numbers(absolute[1:]), unit, number(absolute[0]), unit))
+	l.note("%s %s against %s %s", numbers(absolute[1:]), unit, number(absolute[0]), unit)
 	return medians(ratios), nil
+}
+
+// note keeps a sentence for the row that is measured.
+func (l *lab) note(format string, args ...any) {
+	l.absolute = append(l.absolute, fmt.Sprintf(format, args...))
 }
 
 func medians(values [][]float64) []float64 {
@@ -142,16 +147,30 @@ func (l *lab) rate(clients int, op func(client, i int) error) (float64, error) {
 	return float64(done.Load()) / time.Since(start).Seconds(), failed
 }
 
-// syncs is how many samples a round of F or C has.
-const syncs = 100
+const (
+	// syncs is how many samples a round of F or C has.
+	syncs = 100
+	// roundTrips is how many a round of T has.
+	roundTrips = 2000
+)
 
 // f measures F.
-func (l *lab) f() (float64, error) { return l.reference(machine.Sync) }
+func (l *lab) f() (float64, error) { return l.sync(machine.Sync) }
 
 // c measures C.
-func (l *lab) c() (float64, error) { return l.reference(machine.Create) }
+func (l *lab) c() (float64, error) { return l.sync(machine.Create) }
 
-func (l *lab) reference(measure func(string, int) ([]time.Duration, error)) (float64, error) {
+// t measures T.
+func (l *lab) t() (float64, error) {
+	took, err := machine.Loopback(roundTrips)
+	if err != nil {
+		return 0, err
+	}
+	return machine.Micros(machine.Percentile(took, 50)), nil
+}
+
+// sync returns the median of what a measurement of the disk took.
+func (l *lab) sync(measure func(string, int) ([]time.Duration, error)) (float64, error) {
 	took, err := measure(l.dir, syncs)
 	if err != nil {
 		return 0, err

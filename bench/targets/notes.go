@@ -31,17 +31,35 @@ func noteID(i int) string { return fmt.Sprintf("note%09d", i) }
 // someNotes is how many notes a store has while a single transaction is measured.
 const someNotes = 10_000
 
+// wideMore is by how much the body of a wide note is longer.
+const wideMore = 107
+
 // clientNotes are the keys that one client of many writes, so that clients do not
 // meet.
 const clientNotes = 32
 
+// referenceBytes is the size of the values that the references write whose size can
+// be chosen.
+const referenceBytes = 256
+
+// newWideNote returns a note that is so long when it is encoded.
+func newWideNote(i int) note {
+	n := newNote(i)
+	n.Body = noteBody + noteBody[:wideMore]
+	return n
+}
+
 // loadNotes inserts notes.
 func loadNotes(ctx context.Context, s *repo.Store, n int) error {
+	return insertNotes(ctx, s, n, newNote)
+}
+
+func insertNotes(ctx context.Context, s *repo.Store, n int, row func(i int) note) error {
 	const batch = 1000
 	for from := 0; from < n; from += batch {
 		err := s.Update(ctx, func(tx *repo.Tx) error {
 			for i := from; i < min(from+batch, n); i++ {
-				if err := notes.Insert(tx, newNote(i)); err != nil {
+				if err := notes.Insert(tx, row(i)); err != nil {
 					return err
 				}
 			}

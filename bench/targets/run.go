@@ -20,6 +20,9 @@ type Config struct {
 	Subject subject.Command
 	// Fault says how to start what is broken. There is no default.
 	Fault fault.Config
+	// Reference is the program that measures bare Raft and etcd: bench/reference. The
+	// rows that need it are missed if it is not there.
+	Reference string
 	// Backend is what the rows are about; default: everything.
 	Backend string
 	// Rounds is how often each figure and its reference are measured; default 5.
@@ -95,7 +98,7 @@ func Run(ctx context.Context, c Config) (out []Reached, err error) {
 			reached.Note = strings.Join(l.absolute, "; ")
 		}
 		out = append(out, reached)
-		if row.Backend == inmem && (i+1 == len(rows) || rows[i+1].Backend != inmem) {
+		if row.Backend == inMemory && (i+1 == len(rows) || rows[i+1].Backend != inMemory) {
 			if err := l.dropItems(); err != nil {
 				return nil, err
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,9 @@ rounds that alternate, and prints the target, what was reached and the reference
 A figure is reached, missed, or not built yet; all are listed. A missed target is
 not a failure of the command.
 
+Bare Raft and etcd are measured by the program reference beside this one, which
+make bin/reference builds.
+
 ` + exitCodes,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,6 +36,7 @@ not a failure of the command.
 				return fmt.Errorf("find this program: %w", err)
 			}
 			config.Subject = subject.Command{Path: exe, Args: []string{"subject"}}
+			config.Reference = filepath.Join(filepath.Dir(exe), "reference")
 			config.Fault = fault.Config{Node: nodeOf(exe), Simulated: simulated()}
 			shown := newProgress(c.err)
 			config.Progress = shown.show
