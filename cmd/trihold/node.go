@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,15 +80,14 @@ func (f *nodeFlags) run(ctx context.Context, c console, name string) (err error)
 	if err := needTables(u, name, schema); err != nil {
 		return err
 	}
+	if !f.json { // it may take long, until others are there
+		fmt.Fprintf(c.out, "opening %s\n", u.Path)
+	}
 	m, err := openMember(ctx, url, schema)
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	defer func() {
-		if closed := m.Close(); closed != nil {
-			err = errors.Join(err, fmt.Errorf("stop the node: %w", closed))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeMember(m, err != nil)) }()
 	metrics, err := serveMetrics(f.metrics, m)
 	if err != nil {
 		return err
@@ -175,110 +171,25 @@ func needTables(u *driver.URL, name string, schema *driver.Schema) error {
 		u.Path, commandLine([]string{"trihold", "load", name, "--for", "1s"}))}
 }
 
-// watchEvery is how often a node looks at itself, to tell of changes.
-const watchEvery = 200 * time.Millisecond
+// failedWait is how long a node that has failed may take to close.
+const failedWait = 5 * time.Second
 
-// A watched is what a person, or a program, has been told of a node.
-type watched struct {
-	console console
-	json    bool
-	last    string
-}
-
-// watch tells of every change of a node until it ends, or ctx does.
-func (w *watched) watch(ctx context.Context, m member, metrics *metricsServer) error {
-	for {
-		s, err := m.ClusterStatus(ctx)
+// closeMember closes a node. One that has failed may wait for a disk that never answers,
+// so that is not waited for.
+func closeMember(m member, failed bool) error {
+	closed := make(chan error, 1)
+	go func() { closed <- m.Close() }()
+	var late <-chan time.Time
+	if failed {
+		late = time.After(failedWait)
+	}
+	select {
+	case err := <-closed:
 		if err != nil {
-			return err
+			return fmt.Errorf("stop the node: %w", err)
 		}
-		if err := w.tell(&s); err != nil {
-			return err
-		}
-		if s.Role == inmem.RoleStopped {
-			return ended(&s)
-		}
-		select {
-		case <-time.After(watchEvery):
-		case err := <-metrics.ended:
-			return err
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// ended returns why a node that takes no part any more has stopped; nothing if it was
-// asked to leave.
-func ended(s *inmem.ClusterStatus) error {
-	why := s.Failed
-	if why == "" {
-		why = s.Quarantined
-	}
-	if why == "" {
 		return nil
+	case <-late:
+		return driver.Failed("stop the node", driver.ErrUnavailable, fmt.Errorf("it has not closed in %v, as when a disk does not answer", failedWait))
 	}
-	return driver.Failed("run node "+s.Name, driver.ErrUnavailable, errors.New(why))
-}
-
-// tell prints a status if something has changed that a line is worth.
-func (w *watched) tell(s *inmem.ClusterStatus) error {
-	line := nodeLine(s)
-	if line == w.last {
-		return nil
-	}
-	first := w.last == ""
-	w.last = line
-	if w.json {
-		return json.NewEncoder(w.console.out).Encode(s)
-	}
-	if first {
-		if _, err := fmt.Fprintf(w.console.out, "node %s of cluster %s, epoch %d, at %s\n", s.ID, s.Cluster, s.Epoch, s.Address); err != nil {
-			return fmt.Errorf("print: %w", err)
-		}
-	}
-	if _, err := fmt.Fprintf(w.console.out, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
-
-// nodeLine says what a node is in one line.
-func nodeLine(s *inmem.ClusterStatus) string {
-	parts := []string{roleLine(s)}
-	var names []string
-	for _, m := range s.Members {
-		name := m.Name
-		if !m.Voter {
-			name += " (non-voter)"
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	parts = append(parts, "members "+strings.Join(names, ", "))
-	return strings.Join(append(parts, troubles(s)...), "; ")
-}
-
-// roleLine says what a node is, and who leads.
-func roleLine(s *inmem.ClusterStatus) string {
-	line := fmt.Sprintf("%s is %s in term %d", s.Name, s.Role, s.Term)
-	switch {
-	case s.Role == inmem.RoleLeader || s.Role == inmem.RoleStopped:
-	case s.Leader == "":
-		line += ", no leader is known"
-	default:
-		line += fmt.Sprintf(", %s leads at %s", s.Leader, s.LeaderAddress)
-	}
-	return line
-}
-
-// troubles are the reasons why a node does less than it should.
-func troubles(s *inmem.ClusterStatus) []string {
-	var all []string
-	for _, t := range []struct{ what, why string }{{"read-only", s.ReadOnly}, {"failed", s.Failed}, {"quarantined", s.Quarantined}} {
-		if t.why != "" {
-			all = append(all, t.what+": "+t.why)
-		}
-	}
-	return all
 }
