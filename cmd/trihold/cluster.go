@@ -33,7 +33,7 @@ join, recover, restore and certs are for directories that no process has open.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newClusterStatus(c), newClusterPromote(c), newClusterRemove(c), newClusterLeave(c), newClusterTransfer(c),
-		newClusterSnapshot(c), newClusterBackup(c), newClusterCerts(c))
+		newClusterJoin(c), newClusterSnapshot(c), newClusterBackup(c), newClusterRestore(c), newClusterRecover(c), newClusterCerts(c))
 	return cmd
 }
 

@@ -16,15 +16,15 @@ func newClusterCerts(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certs DIR NAME...",
 		Short: "make certificates for the nodes of a cluster",
-		Long: `certs makes a certificate authority and a certificate for each node NAME, valid for ten
-years, in DIR/NAME: ca.pem, node.pem and node-key.pem. Bring each of these directories
-to its node, and name it in the node's URL with tls=. A node then takes connections
-only from nodes with a certificate of this authority, and makes them only to the node
-that it means.
+		Long: `certs makes a certificate authority in DIR, unless there is one, and a certificate for each
+node NAME, valid for ten years, in DIR/NAME: ca.pem, node.pem and node-key.pem. Bring
+each of these directories to its node, and name it in the node's URL with tls=. A node
+then takes connections only from nodes with a certificate of this authority, and makes
+them only to the node that it means.
 
-The key of the authority is not kept. For one more node make all certificates anew; or
-use an authority of your own, which gives each node a certificate with the node's name
-as DNS name, for servers and clients.
+DIR/ca-key.pem makes nodes: it stays where certs is run, and is kept safe. An authority of
+your own will do as well, which gives each node a certificate with the node's name as
+DNS name, for servers and clients.
 
 ` + exitCodes,
 		Example: "  trihold cluster certs certs n1 n2 n3",

@@ -84,7 +84,7 @@ func (w *watched) tell(s *inmem.ClusterStatus) error {
 // nodeLine says what a node is in one line.
 func nodeLine(s *inmem.ClusterStatus) string {
 	parts := []string{roleLine(s)}
-	var names []string
+	var names []string // none while a node that joins has heard nothing yet
 	for _, m := range s.Members {
 		name := m.Name
 		if !m.Voter {
@@ -93,7 +93,9 @@ func nodeLine(s *inmem.ClusterStatus) string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	parts = append(parts, "members "+strings.Join(names, ", "))
+	if len(names) > 0 {
+		parts = append(parts, "members "+strings.Join(names, ", "))
+	}
 	return strings.Join(append(parts, troubles(s)...), "; ")
 }
 
@@ -104,6 +106,8 @@ func roleLine(s *inmem.ClusterStatus) string {
 	case s.Role == inmem.RoleLeader || s.Role == inmem.RoleStopped:
 	case s.Leader == "":
 		line += ", no leader is known"
+	case s.LeaderAddress == "":
+		line += fmt.Sprintf(", %s leads", s.Leader)
 	default:
 		line += fmt.Sprintf(", %s leads at %s", s.Leader, s.LeaderAddress)
 	}
