@@ -50,6 +50,15 @@ type packedBlock struct {
 	payload            []byte // compressed
 }
 
+// A blockError says at which offset of a body something is wrong.
+type blockError struct {
+	offset int64
+	err    error
+}
+
+func (e *blockError) Error() string { return fmt.Sprintf("block at offset %d: %v", e.offset, e.err) }
+func (e *blockError) Unwrap() error { return e.err }
+
 // A blockReader reads the blocks of a body one by one, and verifies their
 // checksums, their order and that nothing is missing.
 type blockReader struct {
@@ -93,7 +102,7 @@ func (br *blockReader) next(buf []byte) (packedBlock, error) {
 		err = br.follow(b)
 	}
 	if err != nil {
-		return b, fmt.Errorf("block at offset %d: %w", br.at, err)
+		return b, &blockError{br.at, err}
 	}
 	br.at += snapBlockSize + int64(len(b.payload))
 	return b, nil

@@ -152,7 +152,7 @@ func (sr *snapReader) start() (*decoding, error) {
 	sr.under = append(sr.under, d)
 	go func() {
 		if d.err = d.decode(sr); d.err != nil {
-			d.err = fmt.Errorf("block at offset %d: %w", d.offset, d.err)
+			d.err = &blockError{d.offset, d.err}
 		}
 		d.done <- struct{}{}
 	}()
@@ -314,24 +314,31 @@ func (sr *snapReader) end(d *decoding) error {
 // without its schema: checksums, that it can be decompressed, the order of the
 // blocks, and that there are as many rows as were written. Damage is ErrCorrupt.
 func verifyBody(from io.Reader) error {
+	_, err := surveyBody(from)
+	return err
+}
+
+// surveyBody verifies a body and returns what is known of it without its schema: its
+// header, and the rows of each table up to the last one that has any.
+func surveyBody(from io.Reader) (*blockReader, error) {
 	br, err := newBlockReader(from, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
 	if err != nil {
-		return err
+		return br, err
 	}
 	defer zip.Close()
 	var b packedBlock
 	var raw []byte
 	for b.kind != blockEnd {
 		if b, err = br.next(b.payload[:0]); err != nil {
-			return err
+			return br, err
 		}
 		if raw, err = unpack(zip, b, raw); err != nil {
-			return fmt.Errorf("block at offset %d: %w", b.offset, err)
+			return br, &blockError{b.offset, err}
 		}
 	}
-	return br.finish(b, raw)
+	return br, br.finish(b, raw)
 }

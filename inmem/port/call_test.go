@@ -100,7 +100,8 @@ type relay struct {
 
 	mu      sync.Mutex
 	conns   []net.Conn
-	stalled bool
+	stalled bool // what passes is thrown away
+	held    bool // nothing that comes back is read
 }
 
 func newRelay(t *testing.T, to string) *relay {
@@ -123,18 +124,21 @@ func newRelay(t *testing.T, to string) *relay {
 			r.mu.Lock()
 			r.conns = append(r.conns, in, out)
 			r.mu.Unlock()
-			go r.pass(in, out)
-			go r.pass(out, in)
+			go r.pass(in, out, true)
+			go r.pass(out, in, false)
 		}
 	}()
 	t.Cleanup(func() { listener.Close(); r.cut() })
 	return r
 }
 
-func (r *relay) pass(to io.WriteCloser, from io.Reader) {
+func (r *relay) pass(to io.WriteCloser, from io.Reader, back bool) {
 	defer to.Close()
 	b := make([]byte, 64<<10)
 	for {
+		for back && r.holds() {
+			time.Sleep(5 * time.Millisecond)
+		}
 		n, err := from.Read(b)
 		r.mu.Lock()
 		stalled := r.stalled
@@ -157,6 +161,18 @@ func (r *relay) cut() {
 		c.Close()
 	}
 	r.conns = nil
+}
+
+func (r *relay) hold(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = on
+}
+
+func (r *relay) holds() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held
 }
 
 func (r *relay) stall(on bool) {
@@ -273,6 +289,32 @@ func TestACallToASilentNodeIsLostAfterAWhile(t *testing.T) {
 	r.stall(false)
 	if _, err := p.Call(soon(t), to, echo, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestANodeThatTakesNoAnswersIsGivenUp(t *testing.T) {
+	one, two := member("n1"), member("n2")
+	d := two.config()
+	d.Dead = 300 * time.Millisecond
+	q := open(t, d)
+	r := newRelay(t, q.Addr())
+	p := open(t, one.config())
+	to := port.Target{Address: r.listener.Addr().String(), ID: "n2/aaaa"}
+	ctx, stop := context.WithCancel(context.Background())
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer r.hold(false)
+	defer stop()
+	callers.Go(func() { _, _ = p.Call(ctx, to, hang, nil) })
+	arrives(t, two.begun, "beginning of the call")
+	r.hold(true)
+	start := time.Now()
+	for range 40 {
+		callers.Go(func() { _, _ = p.Call(ctx, to, echo, make([]byte, 1<<20)) })
+	}
+	arrives(t, two.ended, "end of the call")
+	if took := time.Since(start); took > 2*time.Second { // the other side would give up after 3 s
+		t.Errorf("it took %v", took)
 	}
 }
 

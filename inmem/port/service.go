@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -13,8 +14,11 @@ import (
 	"trihold/repo/driver"
 )
 
+// maxResting is how many goroutines of a connection wait for more to do.
+const maxResting = 16
+
 // A service is the answering side of a connection for calls. One goroutine reads;
-// when it has read a call it starts another that reads on, and handles the call
+// when it has read a call it passes the turn to another, and handles the call
 // itself. So the call need not wait for a goroutine to be woken.
 type service struct {
 	peer    Peer
@@ -24,7 +28,9 @@ type service struct {
 	room    *semaphore.Weighted
 	running *sync.WaitGroup
 	ctx     context.Context
-	ended   chan error // holds one: why reading has ended
+	ended   chan error    // holds one: why reading has ended
+	turn    chan struct{} // passes the turn to read to a goroutine that rests
+	resting atomic.Int32  // goroutines
 
 	mu      sync.Mutex
 	cancels map[uint64]context.CancelFunc // of the calls that are being handled
@@ -43,52 +49,78 @@ func serve(conn net.Conn, peer Peer, handle Handler, dead time.Duration, running
 		running: running,
 		ctx:     ctx,
 		ended:   make(chan error, 1),
+		turn:    make(chan struct{}),
 		cancels: map[uint64]context.CancelFunc{},
 	}
 	running.Go(func() { s.out.run(ctx.Done()) })
 	running.Go(func() { s.watch(dead) })
 	s.running.Add(1)
-	go s.read()
+	go s.work()
 	err := <-s.ended
 	s.out.fail(err)
 	return err
 }
 
-// read takes frames until there is a call.
-func (s *service) read() {
+// work reads a call, lets another goroutine read on, and handles the call; again
+// and again, as long as it is needed.
+func (s *service) work() {
 	defer s.running.Done()
 	for {
-		f, err := readFrame(s.in)
-		switch {
-		case err != nil:
-		case f.kind == request:
-			s.call(f)
-			return
-		default:
-			err = s.take(f)
+		f, err := s.read()
+		var weight int64
+		if err == nil {
+			// Waits while more calls are being handled than the other side may ask
+			// at a time.
+			weight = max(minWeight, int64(len(f.payload)))
+			err = s.room.Acquire(s.ctx, weight)
 		}
 		if err != nil {
 			s.ended <- err
 			return
 		}
+		ctx, end := context.WithCancel(s.ctx)
+		s.mu.Lock()
+		s.cancels[f.id] = end
+		s.mu.Unlock()
+		select {
+		case s.turn <- struct{}{}:
+		default:
+			s.running.Add(1)
+			go s.work()
+		}
+		s.answer(ctx, f, weight)
+		if !s.rest() {
+			return
+		}
 	}
 }
 
-// call lets another goroutine read on and handles the call. It waits while more
-// calls are being handled than the other side may ask at a time.
-func (s *service) call(f frame) {
-	weight := max(minWeight, int64(len(f.payload)))
-	if err := s.room.Acquire(s.ctx, weight); err != nil {
-		s.ended <- err
-		return
+// rest waits for the turn to read. It returns false if enough others wait.
+func (s *service) rest() bool {
+	if s.resting.Add(1) > maxResting {
+		s.resting.Add(-1)
+		return false
 	}
-	ctx, end := context.WithCancel(s.ctx)
-	s.mu.Lock()
-	s.cancels[f.id] = end
-	s.mu.Unlock()
-	s.running.Add(1)
-	go s.read()
-	s.answer(ctx, f, weight)
+	defer s.resting.Add(-1)
+	select {
+	case <-s.turn:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// read returns the next call.
+func (s *service) read() (frame, error) {
+	for {
+		f, err := readFrame(s.in)
+		if err != nil || f.kind == request {
+			return f, err
+		}
+		if err := s.take(f); err != nil {
+			return f, err
+		}
+	}
 }
 
 // take deals with a frame that is no call.

@@ -193,3 +193,8 @@ func (s *Snapshots) OldestIndex() uint64 {
 	}
 	return whole[0].index
 }
+
+// SnapshotName returns the name of the file of a snapshot.
+func SnapshotName(index, term uint64) string {
+	return snapshotFile{index: index, term: term}.name() + snapshotSuffix
+}
