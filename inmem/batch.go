@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"trihold/repo/driver"
 )
@@ -32,6 +33,8 @@ type batch struct {
 	root    *root   // the state after the batch; nil if no commit was accepted
 	changes []driver.Change
 	replies []reply
+	// submitted is when whoever makes it durable began to; of a cluster only.
+	submitted time.Time
 	// published is set when recent and the published root include the batch.
 	published atomic.Bool
 	// answered is set by whoever answers the replies.

@@ -60,6 +60,8 @@ func (m *member) boot(ctx context.Context) error {
 		}
 	}
 	switch {
+	case isStore && found.Member != nil && found.Member.Quarantined != "":
+		err = m.reseed(found)
 	case isStore && found.Member != nil:
 		err = m.resume(found)
 	case isStore:

@@ -28,9 +28,10 @@ func (i identity) logStoreID() wal.StoreID {
 	return id
 }
 
-func (m *member) raftPath(name string) string {
-	return filepath.Join(m.store.c.Dir, raftDir, name)
-}
+// path returns a path in the member's directory.
+func (m *member) path(name string) string { return filepath.Join(m.store.c.Dir, name) }
+
+func (m *member) raftPath(name string) string { return filepath.Join(m.path(raftDir), name) }
 
 func (m *member) logConfig() raftstore.LogConfig {
 	return raftstore.LogConfig{
@@ -52,7 +53,7 @@ func (m *member) snapshotConfig() raftstore.SnapshotConfig {
 // createFiles makes what Raft needs, with a term that has begun.
 func (m *member) createFiles(term uint64) error {
 	fsys := m.store.c.FS
-	if err := vfs.RemoveTree(fsys, filepath.Join(m.store.c.Dir, raftDir)); err != nil { // of an interrupted start
+	if err := vfs.RemoveTree(fsys, m.path(raftDir)); err != nil { // of an interrupted start
 		return unavailable(err)
 	}
 	err := fsys.MkdirAll(m.raftPath(raftSnapshotDir))
@@ -66,7 +67,7 @@ func (m *member) createFiles(term uint64) error {
 		m.files.snapshots, err = raftstore.OpenSnapshots(m.snapshotConfig())
 	}
 	if err == nil {
-		err = fsys.SyncDir(filepath.Join(m.store.c.Dir, raftDir))
+		err = fsys.SyncDir(m.path(raftDir))
 	}
 	if err != nil {
 		return errors.Join(unavailable(err), m.closeFiles())

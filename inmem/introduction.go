@@ -17,6 +17,7 @@ const (
 	methodIntroduce uint8 = iota + 1 // who are you
 	methodCommit                     // decide about a commit
 	methodReadIndex                  // which entry must a read include
+	methodConfirm                    // are you in this term
 	methodCondition                  // how are you
 	methodJoin                       // take me in
 	methodCommand                    // do what an operator asks for

@@ -41,6 +41,9 @@ type membership struct {
 	Dir   string `json:"dir"`   // the directory's ID: a name alone can come back with nothing
 	// Join are addresses of members that the node asks to be taken in, until it is.
 	Join []string `json:"join,omitempty"`
+	// Quarantined says why the state is not to be believed. When the directory is
+	// opened again, it begins anew as another one, and gets its state from the others.
+	Quarantined string `json:"quarantined,omitempty"`
 }
 
 type manifestJSON struct {

@@ -43,9 +43,10 @@ type member struct {
 	notify chan bool     // from Raft: this node leads now, or no longer
 	renew  chan struct{} // holds one: a tenure has ended and its term perhaps not
 
-	verifying rounds // whether this node leads
-	asking    rounds // the leader, which entry a read must include
-	fresh     atomic.Pointer[time.Time]
+	verifying  rounds // whether this node leads
+	confirming confirmers
+	asking     rounds // the leader, which entry a read must include
+	fresh      atomic.Pointer[time.Time]
 
 	failure  atomic.Pointer[failure]
 	lowDisk  atomic.Pointer[driver.Error]
@@ -83,8 +84,14 @@ type failure struct {
 // from Raft's own goroutines, and does not wait.
 func (m *member) fail(err error) { m.depart(&failure{err: err}) }
 
-// quarantine is fail for a node whose state is wrong.
-func (m *member) quarantine(err error) { m.depart(&failure{err: err, quarantined: true}) }
+// quarantine is fail for a node whose state is wrong. The directory remembers it, and
+// begins anew when it is opened again.
+func (m *member) quarantine(err error) {
+	m.depart(&failure{err: err, quarantined: true})
+	if marked := m.markQuarantined(err); marked != nil {
+		m.log.Error("inmem: the quarantine could not be recorded; take the directory away before the node is opened again", "node", m.c.Node, "dir", m.store.c.Dir, "err", marked)
+	}
+}
 
 func (m *member) depart(f *failure) {
 	if !m.failure.CompareAndSwap(nil, f) {

@@ -35,7 +35,7 @@ func (m *member) officeLoop() {
 // takeOffice begins a tenure, unless this node does not lead.
 func (m *member) takeOffice() {
 	for m.raft.State() == raft.Leader && m.life.Err() == nil {
-		term := m.raft.CurrentTerm()
+		term, begun := m.raft.CurrentTerm(), time.Now()
 		err := m.raft.Barrier(m.c.Election).Error()
 		if err != nil {
 			m.log.Debug("inmem: taking office", "node", m.c.Node, "term", term, "err", err)
@@ -50,6 +50,7 @@ func (m *member) takeOffice() {
 			panic(err) // crypto/rand never returns an error
 		}
 		t.nonce = binary.LittleEndian.Uint64(nonce[:])
+		m.freshen(begun)
 		m.store.tenure.Store(t)
 		m.log.Info("inmem: this node leads", "node", m.c.Node, "term", term)
 		return
@@ -83,7 +84,8 @@ func (m *member) replicateLoop() {
 	for b := range m.store.batches {
 		sub := submission{batch: b}
 		if b.root != nil && !b.tenure.over.Load() {
-			putFrame(b, time.Now())
+			b.submitted = time.Now()
+			putFrame(b, b.submitted)
 			m.replica.expect(b)
 			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)
 		}

@@ -11,14 +11,6 @@ import (
 	"trihold/repo/driver"
 )
 
-// verify returns the term in which a majority has just confirmed that this node leads.
-func (m *member) verify() (uint64, error) {
-	if err := m.raft.VerifyLeader().Error(); err != nil {
-		return 0, err
-	}
-	return m.raft.CurrentTerm(), nil
-}
-
 // read returns a root that a snapshot may be taken of. The zero mode asks for one that
 // includes all that anybody was told before read was called.
 func (m *member) read(ctx context.Context, mode driver.Mode) (*root, error) {

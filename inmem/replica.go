@@ -106,6 +106,7 @@ func (a *applying) apply(l *raft.Log) error {
 		a.publish()
 		b.root.index, b.root.time = l.Index, f.time
 		a.r.store.publish(b)
+		a.r.m.freshen(b.submitted) // its place in the log proves that this node led then
 		b.answer(nil)
 		return nil
 	}
@@ -153,7 +154,7 @@ func (a *applying) halt(l *raft.Log, err error) error {
 // quarantine ends this node's part in the cluster because its state is not that of the
 // leader.
 func (a *applying) quarantine(l *raft.Log, err error) error {
-	err = fmt.Errorf("before entry %d the state of this node differs from its leader's: %w: %w; %s", l.Index, driver.ErrCorrupt, err, remedyRejoin)
+	err = fmt.Errorf("before entry %d the state of this node differs from its leader's: %w: %w; open it again, and it joins anew, empty", l.Index, driver.ErrCorrupt, err)
 	a.r.m.quarantine(err)
 	return err
 }

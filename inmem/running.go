@@ -159,6 +159,8 @@ func (m *member) handle(ctx context.Context, from port.Peer, method uint8, paylo
 		return m.serveCommit(ctx, payload)
 	case methodReadIndex:
 		return m.serveIndex(ctx)
+	case methodConfirm:
+		return m.serveConfirm(payload)
 	case methodCondition:
 		return m.serveCondition()
 	case methodJoin:
