@@ -24,6 +24,7 @@ type Inspection struct {
 	// Format is that of the manifest: 1 for a single node, 2 for a member.
 	Format    int                 `json:"format"`
 	Member    *InspectedMember    `json:"member,omitempty"`
+	Log       []InspectedSegment  `json:"log"`
 	Snapshots []InspectedSnapshot `json:"snapshots"`
 	// Content is nil if it cannot be rebuilt: the store would not open.
 	Content  *InspectedContent `json:"content,omitempty"`
@@ -43,6 +44,7 @@ const (
 	remedyBackup  = "restore a backup of the directory"
 	remedyNothing = "nothing: the store opens without it, and the next snapshot takes its place"
 	remedyTail    = "nothing: it is cut off when the store is opened; it was never acknowledged"
+	remedyFloor   = "nothing: it is written anew when the store is opened"
 	remedyStop    = "stop the process that has it open, and inspect it again"
 	remedyNewer   = "use a newer program"
 )
@@ -55,7 +57,7 @@ const (
 // The files must be writable for this user all the same, since they are opened as a
 // store opens them.
 func Inspect(ctx context.Context, fsys vfs.FS, dir string) (*Inspection, error) {
-	in := &Inspection{Dir: dir, Snapshots: []InspectedSnapshot{}, Findings: []Finding{}}
+	in := &Inspection{Dir: dir, Log: []InspectedSegment{}, Snapshots: []InspectedSnapshot{}, Findings: []Finding{}}
 	disk := newDraft(fsys)
 	err := in.inspect(ctx, disk)
 	if err = errors.Join(err, disk.close()); err != nil {
@@ -115,17 +117,20 @@ func (in *Inspection) find(file string, offset int64, problem error, remedy stri
 
 // refused notes what is wrong with a file, unless the error is one of reading it.
 func (in *Inspection) refused(file string, err error, remedy string) error {
+	var at *blockError
+	if errors.As(err, &at) {
+		return in.refusedAt(file, at.offset, err, remedy)
+	}
+	return in.refusedAt(file, -1, err, remedy)
+}
+
+func (in *Inspection) refusedAt(file string, offset int64, err error, remedy string) error {
 	switch {
 	case errors.Is(err, driver.ErrCorrupt):
 	case errors.Is(err, driver.ErrInvalid):
 		remedy = remedyNewer
 	default:
 		return err
-	}
-	offset := int64(-1)
-	var at *blockError
-	if errors.As(err, &at) {
-		offset = at.offset
 	}
 	in.find(file, offset, err, remedy)
 	return nil
@@ -141,6 +146,9 @@ func (in *Inspection) single(ctx context.Context, disk *draft, m manifest, schem
 		c:      Config{Dir: in.Dir, FS: disk, SegmentBytes: minSegment, Logger: slog.New(slog.DiscardHandler)},
 		schema: schema,
 		recent: newRecent(),
+	}
+	if err := in.segments(s.logConfig(m.ID), logDir); err != nil {
+		return err
 	}
 	r, err := s.recover(ctx, m)
 	if err != nil {
