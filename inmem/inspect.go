@@ -3,6 +3,7 @@ package inmem
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,9 @@ type Inspection struct {
 	InUse string `json:"in_use,omitempty"`
 	Store string `json:"store"` // the ID of the store, or of the cluster
 	// Format is that of the manifest: 1 for a single node, 2 for a member.
-	Format    int                 `json:"format"`
+	Format int `json:"format"`
+	// Schema is the description of the tables; see driver.ParseSchema.
+	Schema    json.RawMessage     `json:"schema,omitempty"`
 	Member    *InspectedMember    `json:"member,omitempty"`
 	Log       []InspectedSegment  `json:"log"`
 	Snapshots []InspectedSnapshot `json:"snapshots"`
@@ -37,6 +40,8 @@ type Finding struct {
 	Offset  int64  `json:"offset"` // in the file; -1 if it is about no certain place
 	Problem string `json:"problem"`
 	Remedy  string `json:"remedy"`
+	// Harmless is what any crash or loss of power can leave, and the next start mends.
+	Harmless bool `json:"harmless,omitempty"`
 }
 
 // What helps against damage.
@@ -83,7 +88,7 @@ func (in *Inspection) inspect(ctx context.Context, disk *draft) error {
 	case err != nil:
 		return in.refused(manifestName, err, remedyBackup)
 	}
-	in.Store, in.Format = hex.EncodeToString(m.ID[:]), singleFormat
+	in.Store, in.Format, in.Schema = hex.EncodeToString(m.ID[:]), singleFormat, json.RawMessage(m.Schema)
 	schema, err := driver.ParseSchema(m.Schema)
 	if err != nil {
 		return in.refused(manifestName, err, remedyBackup)
@@ -109,10 +114,11 @@ func (in *Inspection) judge() {
 
 // find notes a finding.
 func (in *Inspection) find(file string, offset int64, problem error, remedy string) {
+	harmless := remedy == remedyTail || remedy == remedyFloor
 	if in.InUse != "" {
 		remedy = remedyStop
 	}
-	in.Findings = append(in.Findings, Finding{file, offset, problem.Error(), remedy})
+	in.Findings = append(in.Findings, Finding{file, offset, problem.Error(), remedy, harmless})
 }
 
 // refused notes what is wrong with a file, unless the error is one of reading it.
