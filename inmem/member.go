@@ -62,8 +62,9 @@ type member struct {
 	syncs      syncTimes
 	background sync.WaitGroup
 
-	snapshotting sync.Mutex   // held while a snapshot is written because the log has grown
-	snapshotted  atomic.Int64 // bytes of the newest snapshot
+	snapshotting sync.Mutex           // held while a snapshot is written because the log has grown
+	snapshotted  atomic.Int64         // bytes of the newest snapshot
+	newest       atomic.Pointer[root] // of which is the newest snapshot; without its tables
 }
 
 // raftFiles are the files that Raft keeps in a member's directory.

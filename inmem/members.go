@@ -206,7 +206,7 @@ func (m *member) status() ClusterStatus {
 	st := ClusterStatus{
 		Name: id.name, ID: id.id(), Cluster: fmt.Sprintf("%x", id.cluster), Epoch: id.epoch, Address: m.c.Advertise,
 		Role: m.role(), Term: m.raft.CurrentTerm(), Elections: m.elections.Load(),
-		Rev: int64(r.rev), Commit: m.raft.CommitIndex(), Applied: m.raft.AppliedIndex(), FirstLog: m.files.log.First(), LastLog: m.raft.LastIndex(),
+		Rev: int64(r.rev), Commit: m.raft.CommitIndex(), Applied: m.raft.AppliedIndex(), FirstLog: m.firstLog(), LastLog: m.raft.LastIndex(),
 		Queue: len(s.queue), InFlight: len(s.slots), Conflicts: m.conflicts.Load(), Forwarded: m.forwarded.Load(),
 		Fsync: m.syncs.status(), Snapshot: m.snapshotStatus(), Tables: r.tableStatus(s.schema),
 		StateHash: fmt.Sprintf("%016x", r.hash), StateHashIndex: r.index, FreshS: -1,
@@ -229,6 +229,14 @@ func (m *member) status() ClusterStatus {
 	}
 	st.Members = m.memberStatus(string(leader))
 	return st
+}
+
+// firstLog returns the index of the first entry that the log holds, or will hold.
+func (m *member) firstLog() uint64 {
+	if first := m.files.log.First(); first > 0 {
+		return first
+	}
+	return m.raft.LastIndex() + 1
 }
 
 // role returns what this node is.

@@ -34,6 +34,7 @@ type peer struct {
 	condition
 	heard  time.Time // when it was asked the question that it answered last
 	steady time.Time // since when it has kept up; zero if it does not
+	silent bool      // that it does not answer has been told
 }
 
 // serveCondition answers methodCondition.
@@ -90,7 +91,7 @@ func (m *member) askPeers() {
 			if err == nil {
 				err = json.Unmarshal(answer, &c)
 			}
-			m.peers.note(string(s.ID), c, err == nil, asked, m.raft.LastIndex())
+			m.hear(string(s.ID), c, err, asked)
 		})
 	}
 	wg.Wait()
@@ -99,8 +100,21 @@ func (m *member) askPeers() {
 // maxSteadyLag is how many entries a member may be behind and still keep up.
 const maxSteadyLag = 100
 
-// note takes an answer in, or that there was none.
-func (p *peers) note(id string, c condition, answered bool, asked time.Time, last uint64) {
+// hear takes an answer in, or that there was none, and tells of members that come and go.
+func (m *member) hear(id string, c condition, err error, asked time.Time) {
+	silent := !m.alive(id) && err != nil
+	told := m.peers.note(id, c, err == nil, silent, asked, m.raft.LastIndex())
+	switch {
+	case silent && !told:
+		m.log.Warn("inmem: a member does not answer", "member", id, "err", err)
+	case err == nil && told:
+		m.log.Info("inmem: a member answers again", "member", id)
+	}
+}
+
+// note takes an answer in, or that there was none, and reports whether it was told
+// before that the member is silent.
+func (p *peers) note(id string, c condition, answered, silent bool, asked time.Time, last uint64) (told bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil {
@@ -111,17 +125,19 @@ func (p *peers) note(id string, c condition, answered bool, asked time.Time, las
 		known = &peer{}
 		p.byID[id] = known
 	}
+	told = known.silent
 	if !answered {
-		known.steady = time.Time{}
-		return
+		known.steady, known.silent = time.Time{}, told || silent
+		return told
 	}
-	known.condition, known.heard = c, asked
+	known.condition, known.heard, known.silent = c, asked, false
 	switch {
 	case c.Applied+maxSteadyLag < last:
 		known.steady = time.Time{}
 	case known.steady.IsZero():
 		known.steady = asked
 	}
+	return told
 }
 
 // forget forgets everything: only the leader knows, and this node is not.

@@ -15,17 +15,14 @@ func newRaftLogger(to *slog.Logger, node string) hclog.Logger {
 	return l
 }
 
-// A raftSink takes Raft's messages. To whoever runs the store, most of what Raft calls
-// news is detail: what matters the store says itself.
+// A raftSink takes Raft's messages. To whoever runs the store they are detail, the
+// warnings too, of which there are several a second while a peer is down: what matters
+// the store says itself, once.
 type raftSink struct{ to *slog.Logger }
 
 // Accept implements hclog.SinkAdapter.
 func (s raftSink) Accept(name string, level hclog.Level, msg string, args ...any) {
-	to := slog.LevelDebug
-	if level >= hclog.Error {
-		to = slog.LevelWarn
-	}
-	if s.to.Enabled(context.Background(), to) {
-		s.to.Log(context.Background(), to, "raft: "+msg, args...)
+	if s.to.Enabled(context.Background(), slog.LevelDebug) {
+		s.to.Debug("raft: "+msg, append(args, "level", level.String())...)
 	}
 }

@@ -165,3 +165,19 @@ func (m *member) age() time.Duration {
 	}
 	return time.Since(*at)
 }
+
+// freshLoop keeps the published root's age known, so that stale reads need ask nobody.
+func (m *member) freshLoop() {
+	t := time.NewTicker(m.c.Election / 4)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-m.life.Done():
+			return
+		}
+		ctx, cancel := context.WithTimeout(m.life, m.c.Election)
+		_, _ = m.current(ctx) // without a leader the root ages
+		cancel()
+	}
+}

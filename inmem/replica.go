@@ -173,17 +173,18 @@ func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
 
 // Restore implements raft.FSM.
 func (r *replica) Restore(from io.ReadCloser) error {
-	root, changes, err := readBody(from, r.m.identity().cluster, r.store.schema, r.store.c.Unsafe.SkipChecksums)
+	restored, changes, err := readBody(from, r.m.identity().cluster, r.store.schema, r.store.c.Unsafe.SkipChecksums)
 	if err == nil {
-		err = r.m.reads(root.format)
+		err = r.m.reads(restored.format)
 	}
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
 	r.own(batchID{}) // none of this node's batches can happen any more
 	r.m.logged.Store(0)
+	r.m.newest.Store(&root{rev: restored.rev, index: restored.index, time: restored.time})
 	r.store.recent.replace(changes)
-	r.store.published.Store(root)
+	r.store.published.Store(restored)
 	r.store.recent.published()
 	return nil
 }
@@ -199,7 +200,11 @@ func (f frozen) Persist(sink raft.SnapshotSink) error {
 	if err := writeBody(sink, f.r.m.identity().cluster, f.root, f.r.store.recent); err != nil {
 		return errors.Join(fmt.Errorf("write snapshot: %w", err), sink.Cancel())
 	}
-	return sink.Close()
+	if err := sink.Close(); err != nil {
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	f.r.m.newest.Store(&root{rev: f.root.rev, index: f.root.index, time: f.root.time})
+	return nil
 }
 
 // Release implements raft.FSMSnapshot.

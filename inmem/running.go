@@ -49,6 +49,7 @@ func (m *member) prepare(ctx context.Context) error {
 	m.background.Go(m.officeLoop)
 	m.background.Go(m.watchLoop)
 	m.background.Go(m.peerLoop)
+	m.background.Go(m.freshLoop)
 	if err := m.ask(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}

@@ -76,13 +76,17 @@ func (m *member) retain() error {
 	return nil
 }
 
-// snapshotStatus describes the newest snapshot.
+// snapshotStatus describes the newest snapshot. Its age is that of the state in it.
 func (m *member) snapshotStatus() SnapshotStatus {
-	all, err := m.files.snapshots.List()
-	if err != nil || len(all) == 0 {
+	r := m.newest.Load()
+	if r == nil {
 		return SnapshotStatus{}
 	}
-	return SnapshotStatus{Index: all[0].Index, Bytes: all[0].Size}
+	st := SnapshotStatus{Rev: int64(r.rev), Index: r.index, Bytes: m.snapshotted.Load()}
+	if r.time > 0 {
+		st.AgeS = time.Since(time.UnixMicro(r.time)).Seconds()
+	}
+	return st
 }
 
 // syncTimes counts how long writes of the log took, by powers of two of a microsecond.
