@@ -127,6 +127,9 @@ func (p *Port) receive(w *wire) (Peer, error) {
 		p.linger(w.raw)
 		return Peer{}, refusal
 	}
+	if _, plain := w.Conn.(*unread); plain {
+		w.Conn = w.raw // all of it has been read
+	}
 	return peer, w.raw.SetDeadline(time.Time{})
 }
 
