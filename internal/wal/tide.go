@@ -36,11 +36,22 @@ func (l *Log) openTide() (position, error) {
 	} else if n < len(b) {
 		return position{}, nil
 	}
-	if !isZero(b) && string(b[:len(floorMagic)]) != floorMagic {
+	if !mayBeTorn(b) {
 		return position{}, fmt.Errorf("%s: another file's content, which may be what that file is missing: %w", name, driver.ErrCorrupt)
 	}
 	found, _ := decodeFloor(b)
 	return found.position, nil
+}
+
+// mayBeTorn reports whether each byte of the magic is there or was never written, as
+// in a file whose first write a loss of power has torn.
+func mayBeTorn(b []byte) bool {
+	for i := range floorMagic {
+		if b[i] != 0 && b[i] != floorMagic[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // writeTide notes that everything up to the end was synced. With NoSync it was not.
