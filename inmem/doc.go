@@ -24,13 +24,32 @@
 // the published root; commits go on meanwhile. Recovery is the newest good
 // snapshot file and the log behind it.
 //
+// # A cluster
+//
+// A member is what makes a store one node of several. Its committer works only while
+// the node leads: a tenure begins when everything that leaders before may have
+// acknowledged has been applied. In the flusher's place, batches go through Raft, and
+// the replica of every member applies or rejects them by comparing what they rest on.
+// Nodes that do not lead run closures on their own rows and forward the commit. A read
+// that must be up to date takes the published root first and then makes sure that no
+// other node leads, or asks the leader up to which entry it must wait.
+//
+// Members talk through one port (package port). Their log, hard state and snapshots are
+// in package raftstore. A node whose disk fails or hangs, that meets an entry which it
+// cannot read, or whose state differs from its leader's, cuts its connections and takes
+// no part any more.
+//
 // # Opening
 //
 //	inmem:DIR?class=disk      the log is synced before a commit is acknowledged
 //	inmem:DIR?class=process   the log is written but not synced
 //	inmem:?class=memory       nothing is kept
+//	inmem:DIR?node=n1&listen=127.0.0.1:7001                  a cluster of one, class quorum
+//	inmem:DIR?node=n1&listen=…&peers=n1@…,n2@…,n3@…          begin one of three
+//	inmem:DIR?node=n4&listen=…&join=127.0.0.1:7001           enter one
 //
-// A directory belongs to one process at a time and to one schema.
+// ClusterConfig has the other parameters. A directory belongs to one process at a time
+// and to one schema; that of a single node can become a member's, and not go back.
 //
 // # Caveats
 //
@@ -38,7 +57,11 @@
 // both grow with the data. A failed write or sync of the log ends writing until
 // the store is opened again, because nobody knows then what is on disk; reading
 // goes on. A full disk makes commits fail with ErrUnavailable until there is
-// space again.
+// space again. In a cluster, a node stops taking commits before its disk is full.
+//
+// A commit without a majority waits, and is ErrUnavailable if it was not sent, or
+// ErrUncertain if it was. ViewStale needs no majority while the age that it allows has
+// not passed.
 //
 // Damage to log or snapshots is detected by checksums. A torn last entry of the
 // log, which a crash can leave, is cut off; a damaged snapshot file is passed over
