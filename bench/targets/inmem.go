@@ -100,6 +100,9 @@ func viewOverM(ctx context.Context, l *lab) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.rest(ctx); err != nil {
+		return nil, err
+	}
 	r := rand.New(rand.NewPCG(1, 1))
 	reads := make([]string, gets)
 	for i := range reads {
@@ -113,6 +116,9 @@ func viewOverM(ctx context.Context, l *lab) ([]float64, error) {
 func spanOverGet(ctx context.Context, l *lab) ([]float64, error) {
 	m, s, err := l.items(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.rest(ctx); err != nil {
 		return nil, err
 	}
 	const spans, rows = gets / 100, 100
@@ -277,15 +283,35 @@ func snapshotStall(ctx context.Context, l *lab) ([]float64, error) {
 		})
 }
 
+// writing reports whether a snapshot is being written.
+func (s *itemStore) writing() bool {
+	found, _ := filepath.Glob(filepath.Join(s.dir, snapshotFiles)) // the pattern is good
+	return len(found) > 0
+}
+
+// rest waits until no snapshot has been written for a while, and collects the garbage:
+// reads are measured alone.
+func (s *itemStore) rest(ctx context.Context) error {
+	const pause, atMost = 50 * time.Millisecond, time.Minute
+	for quiet, waited := 0, time.Duration(0); quiet < 5 && waited < atMost; waited += pause {
+		if quiet++; s.writing() {
+			quiet = 0
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	runtime.GC()
+	return nil
+}
+
 // duringSnapshot writes large rows until a snapshot begins, and returns how long
 // the longest write took until it was done.
 func (s *itemStore) duringSnapshot(ctx context.Context, filler string, write func() (time.Duration, error)) (longest time.Duration, err error) {
-	writing := func() bool {
-		found, _ := filepath.Glob(filepath.Join(s.dir, snapshotFiles)) // the pattern is good
-		return len(found) > 0
-	}
 	large := strings.Repeat("x", 256<<10)
-	for n := 0; !writing(); n++ {
+	for n := 0; !s.writing(); n++ {
 		if n > 20_000 {
 			return 0, errors.New("no snapshot was written after 5 GiB of log")
 		}
@@ -294,7 +320,7 @@ func (s *itemStore) duringSnapshot(ctx context.Context, filler string, write fun
 		}
 	}
 	writes := 0
-	for ; writing(); writes++ {
+	for ; s.writing(); writes++ {
 		took, err := write()
 		if err != nil {
 			return 0, err
