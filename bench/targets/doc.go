@@ -16,6 +16,9 @@
 //	M    read of a map with 1M entries under a read lock
 //	raw  the same work through the bare library or API
 //
+// Bare Raft and etcd are measured by a program of another module, bench/reference,
+// which this package starts and asks for a round at a time.
+//
 // # Caveats
 //
 // A figure is the median of the rounds. On a machine that others use too, a
