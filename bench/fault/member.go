@@ -56,7 +56,7 @@ func (m *Member) Start(ctx context.Context, rules ...syscalls.Rule) error {
 		return err
 	}
 	if _, err := v.Open(ctx); err != nil {
-		return fmt.Errorf("open: %w", errors.Join(err, v.kill()))
+		return fmt.Errorf("open: %w", v.ended(err))
 	}
 	m.sampler = proc.Sample(v.Tree())
 	m.mu.Lock()

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"trihold/bench/fault/node"
@@ -34,6 +35,16 @@ func startVictim(ctx context.Context, config node.Config, l *syscalls.Link, rule
 		return nil, errors.Join(err, n.Kill())
 	}
 	return v, nil
+}
+
+// ended kills a node that could not do what it was asked for, and says why it ended
+// if that was before.
+func (v *victim) ended(err error) error {
+	err = errors.Join(err, v.kill())
+	if errors.Is(err, node.ErrGone) {
+		err = fmt.Errorf("%w: %s", err, v.LastWords())
+	}
+	return err
 }
 
 // calmWait is how long a supervisor waits for processes that were killed.

@@ -125,17 +125,26 @@ func (w *lastWords) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// line returns the line that explains most: that of a panic, or else the last.
+// line returns the line that explains most: that of a panic, with the place where it
+// was, or else the last.
 func (w *lastWords) line() string {
-	last := ""
+	panicked, last := "", ""
+	ours := false // the line before named a function of this module
 	for line := range strings.Lines(string(w.text)) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return line
+		switch {
+		case line == "":
+			continue
+		case panicked == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")):
+			panicked = line
+		case panicked != "" && ours:
+			return panicked + " at " + line
 		}
-		if line != "" {
-			last = line
-		}
+		ours = strings.HasPrefix(line, "trihold/")
+		last = line
+	}
+	if panicked != "" {
+		return panicked
 	}
 	return last
 }
