@@ -1,6 +1,6 @@
 package mutants
 
-// All returns the mutants.
+// All returns the mutants of a store of one node.
 func All() []Mutant {
 	var all []Mutant
 	for _, group := range [][]Mutant{durability(), recovery(), detection(), transactions(), memory()} {

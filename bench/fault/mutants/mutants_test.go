@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -27,7 +28,7 @@ func root(t *testing.T) string {
 
 func TestEveryMutantStillFindsItsText(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range All() {
+	for _, m := range slices.Concat(All(), Cluster()) {
 		if m.Name == "" || m.Why == "" || names[m.Name] {
 			t.Errorf("mutant %q has no name of its own, or no reason", m.Name)
 		}

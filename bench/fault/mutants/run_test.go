@@ -19,14 +19,20 @@ import (
 // goroutines.
 const attempts = 3
 
-func TestEveryMutantIsCaught(t *testing.T) {
-	if caught, out := run(t, build(t, Mutant{Name: "none"})); caught != "" {
+func TestEveryMutantIsCaught(t *testing.T) { catch(t, "victim", All()) }
+
+func TestEveryMutantOfTheClusterIsCaught(t *testing.T) { catch(t, "cluster", Cluster()) }
+
+// catch expects the tests in a folder to fail with each of some mutants, and to pass
+// without.
+func catch(t *testing.T, victim string, mutants []Mutant) {
+	if caught, out := run(t, build(t, victim, Mutant{Name: "none"})); caught != "" {
 		t.Fatalf("the store as it is fails %s:\n%s", caught, out)
 	}
-	for _, m := range All() {
+	for _, m := range mutants {
 		t.Run(m.Name, func(t *testing.T) {
 			began := time.Now()
-			program := build(t, m)
+			program := build(t, victim, m)
 			for range attempts {
 				if caught, out := run(t, program); caught != "" {
 					t.Logf("caught by %s after %.1fs (%s)\n%s", caught, time.Since(began).Seconds(), m.Why, first(out))
@@ -38,8 +44,8 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	}
 }
 
-// build builds the victim of a mutant.
-func build(t *testing.T, m Mutant) string {
+// build builds the tests in a folder with a mutant.
+func build(t *testing.T, victim string, m Mutant) string {
 	t.Helper()
 	root, dir := root(t), t.TempDir()
 	files, err := m.Apply(root)
@@ -62,7 +68,7 @@ func build(t *testing.T, m Mutant) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "victim")
-	cmd := exec.Command("go", "test", "-tags", "mutants", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./bench/fault/mutants/victim")
+	cmd := exec.Command("go", "test", "-tags", "mutants", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./bench/fault/mutants/"+victim)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -75,9 +81,9 @@ var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 // run runs a victim and returns the test that failed, or empty.
 func run(t *testing.T, program string) (caught, output string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-test.failfast", "-test.short", "-test.timeout=90s", "-rapid.nofailfile", "-rapid.shrinktime=100ms")
+	cmd := exec.CommandContext(ctx, program, "-test.failfast", "-test.short", "-test.timeout=200s", "-rapid.nofailfile", "-rapid.shrinktime=100ms")
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if err == nil {
