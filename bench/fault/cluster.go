@@ -84,9 +84,27 @@ type route struct {
 	at int // the member
 	// A loyal client comes back to its member, however often that does not answer
 	// well, and goes elsewhere only while it is not there. Another one leaves at the
-	// first bad answer. So there is somebody who asks a member that is cut off, and
-	// somebody who makes progress.
+	// first bad answer, and after some good ones, too. So there is somebody who asks a
+	// member that is cut off, somebody who makes progress, and somebody who asks a
+	// member that is new.
 	loyal bool
+	asked int // since it came
+}
+
+// stayFor is how many operations in a row a client that is not loyal sends to a member.
+const stayFor = 100
+
+// next says where to send to after a member has answered.
+func (r *route) next(at, members int, outcome history.Outcome) {
+	if r.loyal {
+		return
+	}
+	if at != r.at {
+		r.at, r.asked = at, 0
+	}
+	if r.asked++; r.asked >= stayFor || outcome != history.OK {
+		r.at, r.asked = (at+1)%members, 0
+	}
 }
 
 // do sends an operation to a node, if there is one.
@@ -97,17 +115,10 @@ func (c *Cell) do(ctx context.Context, o *history.Op, timeout time.Duration) (se
 	r := &c.routes[o.Client%len(c.routes)]
 	for i := range c.members {
 		at := (r.at + i) % len(c.members)
-		if !c.members[at].do(ctx, o, timeout) {
-			continue
+		if c.members[at].do(ctx, o, timeout) {
+			r.next(at, len(c.members), o.Outcome)
+			return true
 		}
-		switch {
-		case r.loyal:
-		case o.Outcome != history.OK:
-			r.at = (at + 1) % len(c.members)
-		default:
-			r.at = at
-		}
-		return true
 	}
 	return false
 }
