@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,8 +42,8 @@ cluster about DIR.
 
 What is stored says what the tables are, and a node that joins gets it from the
 cluster. A new cluster needs to be told: fill DIR first, as with trihold load or
-trihold import, or give --schema a file with the description of the tables in JSON,
-which trihold inspect DIR --json has as "schema".
+trihold import, or give --schema a file with what trihold inspect DIR --json has printed
+of a store with the same tables.
 
 The first SIGINT or SIGTERM stops the node well: it hands the lead to another voter,
 stays a member, and the exit code is 0. Start it again with the same line. A node that
@@ -123,7 +124,8 @@ func memberURL(name string) (raw string, u *driver.URL, err error) {
 	return raw, u, nil
 }
 
-// readSchema reads a description of tables. Without a path there is none.
+// readSchema reads a description of tables, alone or in what inspect prints. Without a
+// path there is none.
 func readSchema(path string) (*driver.Schema, error) {
 	if path == "" {
 		return nil, nil
@@ -132,7 +134,12 @@ func readSchema(path string) (*driver.Schema, error) {
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%v: --schema takes a file that describes tables in JSON", err)}
 	}
-	s, err := driver.ParseSchema(string(text))
+	description := text
+	var inspection struct{ Schema json.RawMessage }
+	if json.Unmarshal(text, &inspection) == nil && len(inspection.Schema) > 0 {
+		description = inspection.Schema
+	}
+	s, err := driver.ParseSchema(string(description))
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("--schema %s: %v", path, err)}
 	}
