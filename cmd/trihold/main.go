@@ -84,7 +84,7 @@ A store is named by a URL, such as sqlite:app.db, or by its name in trihold.yaml
 		return &usageError{fmt.Sprintf("%v: see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newBench(c), newCluster(c), newExport(c), newFault(c), newImport(c), newLoad(c), newMigrate(c), newNDJSON(c), newNode(c), newSubject(c), newVerify(c), newVersion(c))
+	root.AddCommand(newBench(c), newCluster(c), newExport(c), newFault(c), newImport(c), newInspect(c), newLoad(c), newMigrate(c), newNDJSON(c), newNode(c), newSubject(c), newVerify(c), newVersion(c))
 	return root
 }
 
