@@ -69,6 +69,7 @@ func (m *member) peerLoop() {
 			continue
 		}
 		m.askPeers()
+		m.handOver()
 		m.promoteSteady()
 		m.raiseFormat()
 	}
@@ -95,6 +96,23 @@ func (m *member) askPeers() {
 		})
 	}
 	wg.Wait()
+}
+
+// handOver makes a voter the leader whose disk has space, if this node's has none.
+func (m *member) handOver() {
+	if m.lowDisk.Load() == nil {
+		return
+	}
+	for _, s := range m.servers() {
+		id := string(s.ID)
+		if s.Suffrage != raft.Voter || id == m.identity().id() || !m.alive(id) || m.peers.get(id).Free < 2*m.c.Reserve {
+			continue
+		}
+		if err := within(m.changeTime(), m.raft.LeadershipTransferToServer(s.ID, s.Address)); err != nil {
+			m.log.Warn("inmem: handing over to a member with a larger disk", "member", id, "err", err)
+		}
+		return
+	}
 }
 
 // maxSteadyLag is how many entries a member may be behind and still keep up.

@@ -70,6 +70,16 @@ func (m *member) current(ctx context.Context) (*root, error) {
 	return r, nil
 }
 
+// latest returns an up-to-date root if that can be had soon, and else what there is.
+func (m *member) latest(ctx context.Context) *root {
+	ctx, cancel := context.WithTimeout(ctx, m.c.Election)
+	defer cancel()
+	if r, err := m.current(ctx); err == nil {
+		return r
+	}
+	return m.store.published.Load()
+}
+
 // applied returns a published root that includes the entry with an index, and waits for
 // it.
 func (m *member) applied(ctx context.Context, index uint64) (*root, error) {

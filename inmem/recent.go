@@ -121,7 +121,16 @@ func (s *Store) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.
 			yield(driver.Change{}, err)
 			return
 		}
-		if rev := s.published.Load().rev; after < 0 || after > rev {
+		rev := s.published.Load().rev
+		if after > rev && s.member != nil { // it may be one that this node has not heard of yet
+			r, err := s.member.read(ctx, driver.Mode{})
+			if err != nil {
+				yield(driver.Change{}, err)
+				return
+			}
+			rev = r.rev
+		}
+		if after < 0 || after > rev {
 			fail(driver.ErrInvalid, fmt.Errorf("revision %d is not one of this store, which is at %d", after, rev))
 			return
 		}

@@ -161,15 +161,19 @@ func (s *Store) usable(ctx context.Context, op string) error {
 	return nil
 }
 
-// Status implements driver.Store.
+// Status implements driver.Store. A member without a majority tells what it knows.
 func (s *Store) Status(ctx context.Context) (driver.Status, error) {
 	if err := s.usable(ctx, "status"); err != nil {
 		return driver.Status{}, err
 	}
+	r := s.published.Load()
+	if s.member != nil {
+		r = s.member.latest(ctx)
+	}
 	st := driver.Status{
 		Backend: Scheme,
 		Class:   s.c.Class,
-		Rev:     s.published.Load().rev,
+		Rev:     r.rev,
 		Free:    -1,
 		Schema:  s.schema,
 	}
