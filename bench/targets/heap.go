@@ -15,10 +15,10 @@ import (
 const (
 	// heapRows is how many items make a heap of 4 GB, roughly, as a multiple of the rows
 	// of the large store.
-	heapRows = 10
+	heapRows = 6
 	// heapBytes is what a row takes of the memory of a process that is loaded, garbage
 	// and what the process remembers for itself included.
-	heapBytes = 1000
+	heapBytes = 1600
 	// collecting is how long nodes are collected.
 	collecting = 20 * time.Second
 )
