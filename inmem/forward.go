@@ -93,28 +93,7 @@ func (m *member) attempt(ctx context.Context, p *prepared, again bool) (driver.R
 	if len(answer) != 8 {
 		return 0, fmt.Errorf("answer of %d bytes to a commit: %w: %w", len(answer), port.ErrLost, driver.ErrCorrupt)
 	}
-	rev := driver.Rev(binary.LittleEndian.Uint64(answer))
-	m.catchUp(ctx, rev)
-	return rev, nil
-}
-
-// catchUp waits until this node has applied a commit that the leader has accepted for it,
-// so that whoever is told of the commit here also finds it here: in Status, in Changes
-// and in a stale read. The commit counts in any case, so the end of ctx is no failure.
-func (m *member) catchUp(ctx context.Context, rev driver.Rev) {
-	for {
-		wake := m.store.recent.waiting()
-		if m.store.published.Load().rev >= rev {
-			return
-		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return
-		case <-m.life.Done():
-			return
-		}
-	}
+	return driver.Rev(binary.LittleEndian.Uint64(answer)), nil
 }
 
 // serveCommit decides about a commit that another node sends.

@@ -53,17 +53,7 @@ func (m *member) prepare(ctx context.Context) error {
 	if err := m.ask(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	m.meet(ctx)
 	return nil
-}
-
-// meet waits until this node has what its cluster has, so that a store that is opened
-// again is as it was. A node begins as it is if there is no majority after a few
-// elections: the other nodes may be started later, and reads and commits wait for them.
-func (m *member) meet(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 3*m.c.Election)
-	defer cancel()
-	_, _ = m.read(ctx, driver.Mode{}) // what is wrong, the first operation says
 }
 
 // empty returns the root of a member that has heard nothing yet.
