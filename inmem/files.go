@@ -37,9 +37,22 @@ func (m *member) logConfig() raftstore.LogConfig {
 	return raftstore.LogConfig{
 		WAL: wal.Config{FS: m.store.c.FS, Dir: m.raftPath(raftLogDir), StoreID: m.identity().logStoreID(), SegmentSize: m.store.c.SegmentBytes,
 			SkipChecksums: m.store.c.Unsafe.SkipChecksums},
+		Newest:  m.newestSnapshot,
 		OnFail:  func(err error) { m.fail(fmt.Errorf("write the log: %w", err)) },
 		Observe: m.syncs.observe,
 	}
+}
+
+// newestSnapshot returns the index and the term of the newest snapshot, 0 if there is none.
+func (m *member) newestSnapshot() (index, term uint64) {
+	if m.files.snapshots == nil { // while the files are made
+		return 0, 0
+	}
+	all, err := m.files.snapshots.List()
+	if err != nil || len(all) == 0 {
+		return 0, 0
+	}
+	return all[0].Index, all[0].Term
 }
 
 func (m *member) stateConfig() raftstore.StateConfig {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hashicorp/raft"
 
@@ -75,6 +76,7 @@ func Recover(c Config) (st Standing, err error) {
 		if err != nil {
 			return err
 		}
+		m.files.log.Retain(math.MaxUint64) // it must lose the entries that name the lost members
 		if err := raft.RecoverCluster(m.raftConfig(), m.replica, m.files.log, m.files.state, m.files.snapshots, transport, alone); err != nil {
 			return fmt.Errorf("recover: %w", err)
 		}
