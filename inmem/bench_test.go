@@ -1,7 +1,9 @@
 package inmem
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -245,4 +247,47 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+}
+
+// BenchmarkBody loads the body of a snapshot of a million rows, beside decoding the
+// same rows and doing nothing with them.
+func BenchmarkBody(b *testing.B) {
+	schema := personSchema.Driver()
+	r := newRoot(schema)
+	t := &r.tables[0]
+	var plain []byte
+	for i := range million {
+		p := newPerson(i)
+		t.orders[0].Load(&row{driver.Rev(i + 1), &p})
+		before := len(plain)
+		plain = t.def.Encode(append(plain, 0, 0, 0, 0), &p)
+		binary.LittleEndian.PutUint32(plain[before:], uint32(len(plain)-before-4))
+	}
+	r.rev = million
+	var body bytes.Buffer
+	none := newRecent()
+	none.begin(r.rev)
+	if err := writeBody(&body, bodyID, r, none); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("plain", func(b *testing.B) {
+		for b.Loop() {
+			var rows []any
+			for from := plain; len(from) > 0; {
+				n := 4 + binary.LittleEndian.Uint32(from)
+				v, err := t.def.Decode(from[4:n])
+				if err != nil {
+					b.Fatal(err)
+				}
+				rows, from = append(rows, v), from[n:]
+			}
+		}
+	})
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := readBody(bytes.NewReader(body.Bytes()), bodyID, schema, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -30,16 +30,30 @@ type probe struct {
 // every order is in the row, and comparing looks it up there.
 type tree = btree.BTreeG[*row]
 
-func newTree(def *driver.Table, order int) *tree {
-	return btree.NewBTreeGOptions(func(a, b *row) bool {
-		if p, ok := a.value.(*probe); ok {
-			return !p.after(def, order, b)
-		}
-		if p, ok := b.value.(*probe); ok {
-			return p.after(def, order, a)
-		}
-		return def.Compare(order, a.value, b.value) < 0
-	}, btree.Options{Degree: treeDegree, NoLocks: true})
+// An order is how a tree compares rows.
+type order struct {
+	def *driver.Table
+	n   int
+	// loading is the row that is being loaded behind all others, while a tree is built
+	// from sorted rows: nothing needs to be compared then.
+	loading *row
+}
+
+func newTree(o *order) *tree {
+	return btree.NewBTreeGOptions(o.less, btree.Options{Degree: treeDegree, NoLocks: true})
+}
+
+func (o *order) less(a, b *row) bool {
+	if o.loading != nil {
+		return b == o.loading
+	}
+	if p, ok := a.value.(*probe); ok {
+		return !p.after(o.def, o.n, b)
+	}
+	if p, ok := b.value.(*probe); ok {
+		return p.after(o.def, o.n, a)
+	}
+	return o.def.Compare(o.n, a.value, b.value) < 0
 }
 
 // after reports whether the probe lies behind a row.
@@ -66,7 +80,7 @@ type table struct {
 func newTable(def *driver.Table) table {
 	t := table{def: def, orders: make([]*tree, 1+len(def.Indices)), byHash: newHashTree()}
 	for o := range t.orders {
-		t.orders[o] = newTree(def, o)
+		t.orders[o] = newTree(&order{def: def, n: o})
 	}
 	return t
 }
