@@ -44,6 +44,9 @@ func Parts(name string, content []byte) []Part {
 		p.snapshot()
 	case "tide":
 		p.floor("")
+	case "hard state":
+		p.copy("copy A: ")
+		p.copy("copy B: ")
 	case "manifest":
 		p.lines("format", "body", "checksum")
 	}
@@ -74,6 +77,19 @@ func (p *parser) rest(name string) { p.upTo(name, len(p.b)) }
 
 // next returns the bytes that are left.
 func (p *parser) next() []byte { return p.b[p.at:] }
+
+// copy divides one copy of the hard state.
+func (p *parser) copy(name string) {
+	end := p.at + block
+	p.take(name+"magic", 8)
+	p.take(name+"versions", 8)
+	p.take(name+"directory", 8)
+	p.take(name+"sequence", 8)
+	p.take(name+"count", 4)
+	p.take(name+"checksum", 4)
+	p.take(name+"values", len(bytes.TrimRight(p.b[p.at:min(end, len(p.b))], "\x00")))
+	p.upTo(name+"unused", end)
+}
 
 func (p *parser) lines(names ...string) {
 	for _, name := range names {

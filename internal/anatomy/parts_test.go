@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-// segment returns a log segment with two entries, and zeros behind them.
+// segment returns a log segment with an entry of each format, and zeros behind them.
 func segment() []byte {
 	b := make([]byte, 16<<10)
 	copy(b, "TRIHLOG1")
 	copy(b[block:], "FLOR")
 	at := 3 * block
-	for _, size := range []int{30, 41} {
-		copy(b[at:], "ENTR")
-		binary.LittleEndian.PutUint32(b[at+4:], uint32(size))
-		at += (24 + size + 7) &^ 7
-	}
+	copy(b[at:], "ENT2")
+	binary.LittleEndian.PutUint32(b[at+4:], 100)
+	at += 28 + 100
+	copy(b[at:], "ENTR")
+	binary.LittleEndian.PutUint32(b[at+4:], 90)
 	return b
 }
 
@@ -24,6 +24,7 @@ func TestThePartsOfAFileCoverItWithoutAGap(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"log/0000000000000001.log":        segment(),
 		"snapshots/0000000000000001.snap": append([]byte("a prelude TRIHSNP1"), make([]byte, 80)...),
+		"raft/state":                      append([]byte("TRIHHARD"), make([]byte, 2*block-8)...),
 		"log/tide":                        make([]byte, 24),
 		"store":                           []byte("a\nb\nc\n"),
 		"other":                           []byte("x"),
@@ -45,15 +46,15 @@ func TestThePartsOfAFileCoverItWithoutAGap(t *testing.T) {
 
 func TestTheLastEntryOfALogSegmentIsToldFromThoseBefore(t *testing.T) {
 	parts := Parts("x.log", segment())
-	for name, want := range map[string]Part{
-		"entry: payload":      {"entry: payload", 3*block + 24 + 25, 3*block + 24 + 30},
-		"last entry: length":  {"last entry: length", 3*block + 56 + 4, 3*block + 56 + 8},
-		"last entry: payload": {"last entry: payload", 3*block + 56 + 24 + 25, 3*block + 56 + 24 + 41},
-		"zero space":          {"zero space", 3*block + 56 + 72, 16 << 10},
+	const second = 3*block + 128
+	for _, want := range []Part{
+		{"entry: payload", 3*block + 28 + payloadHead, 3*block + 28 + 100},
+		{"last entry: length", second + 4, second + 8},
+		{"last entry: payload", second + 24 + payloadHead, second + 24 + 90},
+		{"zero space", second + 120, 16 << 10},
 	} {
-		i := slices.IndexFunc(parts, func(p Part) bool { return p.Name == name })
-		if i < 0 || parts[i] != want {
-			t.Errorf("%s is not %v: %v", name, want, parts)
+		if i := slices.IndexFunc(parts, func(p Part) bool { return p.Name == want.Name }); i < 0 || parts[i] != want {
+			t.Errorf("there is no part %v: %v", want, parts)
 		}
 	}
 }

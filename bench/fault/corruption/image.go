@@ -196,10 +196,10 @@ func (b *builder) tear(ctx context.Context, from *image) (*image, error) {
 		return nil, err
 	}
 	at := usedBy(name, before)
-	if len(after) < at+24 || !bytes.HasPrefix(after[at:], []byte("ENTR")) {
+	if len(after) < at+28 || !bytes.HasPrefix(after[at:], []byte("ENT2")) {
 		return nil, nil
 	}
-	written := 1 + b.rng.IntN(24+int(binary.LittleEndian.Uint32(after[at+4:]))-1)
+	written := 1 + b.rng.IntN(28+int(binary.LittleEndian.Uint32(after[at+4:]))-1)
 	copy(before[at:], after[at:at+written])
 	torn := from.disk.Clone()
 	return &image{"torn", b.seed, torn, from.want}, torn.Overwrite(name, before)
