@@ -9,10 +9,11 @@ import (
 	"trihold/repo"
 )
 
-// The directories in testdata were made by released code and are never made anew:
-// "first" when snapshot files had format 1, "format1" just before stores could
-// become members of a cluster. Beside each lies its digest; digests were computed in
-// another way when the first one was made, and its rows are those of the second.
+// The directories in testdata are never made anew, but by the code of their time:
+// "first" when snapshot files had format 1, "format1" just before stores could become
+// members of a cluster, "format2" is the first one of a member. Beside each lies its
+// digest. Digests were computed in another way when the first one was made, and its
+// rows are those of the second.
 var golden = []string{"first", "format1"}
 
 // goldenCopy returns a copy of a directory in testdata, and its digest.
@@ -81,5 +82,21 @@ func TestSnapshotFilesOfOlderReleasesAreRead(t *testing.T) {
 				t.Errorf("%s: %v", file, err)
 			}
 		}
+	}
+}
+
+func TestAMemberOfAnOlderReleaseOpensWithWhatItHeld(t *testing.T) {
+	dir, want := goldenCopy(t, "format2")
+	checkContent(t, inspected(t, dir), want)
+	s := openNotes(t, memberOn(t, dir))
+	got, err := s.Digest(t.Context())
+	if err != nil || got.Sum != want.Sum || got.Rev != want.Rev {
+		t.Errorf("revision %d, sum %s; want %d, %s; %v", got.Rev, got.Sum, want.Rev, want.Sum, err)
+	}
+	if err := addNotes(t.Context(), s, 5000, 5010); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
