@@ -65,6 +65,10 @@ func Inspect(ctx context.Context, fsys vfs.FS, dir string) (*Inspection, error) 
 	in := &Inspection{Dir: dir, Log: []InspectedSegment{}, Snapshots: []InspectedSnapshot{}, Findings: []Finding{}}
 	disk := newDraft(fsys)
 	err := in.inspect(ctx, disk)
+	if in.InUse != "" && errors.Is(err, fs.ErrNotExist) { // its owner has removed a file meanwhile
+		in.find("", -1, err, remedyStop)
+		err = nil
+	}
 	if err = errors.Join(err, disk.close()); err != nil {
 		return nil, fmt.Errorf("inspect %s: %w", dir, err)
 	}
