@@ -41,8 +41,8 @@ func durability() []Mutant {
 		}},
 		{"rename-an-unsynced-snapshot", "after a loss of power the snapshot is torn, and the log behind it is gone", []Edit{{
 			File: "inmem/snapfile.go",
-			Old:  "w.err = f.Sync()",
-			New:  "w.err = nil",
+			Old:  "		err = f.Sync()\n",
+			New:  "		err = nil\n",
 		}}},
 		{"install-without-syncing-the-directory", "a whole log file has no name after a loss of power", []Edit{{
 			File: "internal/wal/spare.go",
@@ -51,8 +51,8 @@ func durability() []Mutant {
 		}}},
 		{"keep-what-a-failed-batch-did", "commits that were refused are part of the next ones", []Edit{{
 			File: "inmem/committer.go",
-			Old:  "if c.store.failedEpoch.Load() >= int64(c.epoch) {",
-			New:  "if c.store.failedEpoch.Load() >= int64(c.epoch) && c.epoch < 0 {",
+			Old:  "		c.tenure, c.work, c.inFlight, c.n = t, thaw(root), overlay{}, 0\n",
+			New:  "		if c.tenure, c.inFlight, c.n = t, (overlay{}), 0; c.work == nil {\n			c.work = thaw(root)\n		}\n",
 		}}},
 	}
 }
@@ -108,13 +108,13 @@ func detection() []Mutant {
 		}}},
 		{"skip-the-checksum-of-snapshots", "a flipped bit in a snapshot changes a row", []Edit{
 			{
-				File: "inmem/snapread.go",
-				Old:  "binary.LittleEndian.Uint32(b[24:]) && !sr.unsafe",
-				New:  "binary.LittleEndian.Uint32(b[24:]) && false",
+				File: "inmem/snapblock.go",
+				Old:  "binary.LittleEndian.Uint32(head[24:]) && !br.unsafe",
+				New:  "binary.LittleEndian.Uint32(head[24:]) && false",
 			},
 			{
 				File: "inmem/snapread.go",
-				Old:  "zstd.IgnoreChecksum(c.Unsafe.SkipChecksums)",
+				Old:  "zstd.IgnoreChecksum(br.unsafe)",
 				New:  "zstd.IgnoreChecksum(true)",
 			},
 		}},
@@ -193,9 +193,9 @@ func memory() []Mutant {
 			New:  "	if c.Rev%5 != 0 {\n\t\tr.byID[c.ID] = c.Rev\n\t}\n",
 		}}},
 		{"keep-the-ids-of-a-failed-batch", "a commit that did not happen is answered with a revision", []Edit{{
-			File: "inmem/recent.go",
-			Old:  "		delete(r.byID, r.ring[at].ID)\n\t\tr.ring[at] = driver.Change{}",
-			New:  "		r.ring[at] = driver.Change{}",
+			File: "inmem/committer.go",
+			Old:  "c.tenure, c.work, c.inFlight, c.n = t, thaw(root), overlay{}, 0",
+			New:  "c.tenure, c.work, c.n = t, thaw(root), 0",
 		}}},
 		{"share-trees-with-readers", "a snapshot changes while it is read", []Edit{{
 			File: "inmem/root.go",

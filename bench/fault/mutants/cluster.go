@@ -1,4 +1,87 @@
 package mutants
 
 // Cluster returns the mutants of what only several nodes do.
-func Cluster() []Mutant { return nil }
+func Cluster() []Mutant {
+	var all []Mutant
+	for _, group := range [][]Mutant{reading(), leading(), replicating()} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// reading is about reads that must include what anybody was told before.
+func reading() []Mutant {
+	return []Mutant{
+		{"view-without-asking-a-majority", "an old leader that was cut off or has slept shows what others have changed since", []Edit{{
+			File: "inmem/reading.go",
+			Old:  "		term, begun, err := m.verifying.wait(ctx, m.verify)\n",
+			New:  "		term, begun, err := t.term, time.Now(), error(nil)\n",
+		}}},
+		{"read-index-without-asking-a-majority", "followers read what an old leader takes for the newest", []Edit{{
+			File: "inmem/reading.go",
+			Old:  "	term, _, err := m.verifying.wait(ctx, m.verify)\n	if err != nil || term != t.term {\n		return nil, m.redirect()\n",
+			New:  "	if term, err := t.term, error(nil); err != nil || term != t.term {\n		return nil, m.redirect()\n",
+		}}},
+		{"read-before-the-entry-is-applied", "a follower answers with a state from before the question", []Edit{{
+			File: "inmem/reading.go",
+			Old:  "r.index >= index {",
+			New:  "r.index >= index || true {",
+		}}},
+	}
+}
+
+// leading is about what a leader does at the begin and at the end of its time.
+func leading() []Mutant {
+	return []Mutant{
+		{"office-without-a-barrier", "a new leader decides and answers before it knows what the old one has acknowledged", []Edit{{
+			File: "inmem/office.go",
+			Old:  "err := m.raft.Barrier(m.c.Election).Error()",
+			New:  "err := error(nil)",
+		}}},
+		{"acknowledge-before-a-majority-has-it", "what a leader that is cut off has acknowledged is gone", []Edit{{
+			File: "inmem/office.go",
+			Old:  "			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n",
+			New:  "			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n			b.answer(nil)\n",
+		}}},
+		{"deny-what-is-uncertain", "a commit is said not to have happened, and happens", []Edit{{
+			File: "inmem/office.go",
+			Old:  "	return driver.Failed(\"commit\", driver.ErrUncertain, err)",
+			New:  "	return driver.Failed(\"commit\", driver.ErrUnavailable, err)",
+		}}},
+		{"forget-what-was-accepted", "a commit that is sent again to another leader is done twice, or refused though it was done", []Edit{{
+			File: "inmem/committer.go",
+			Old:  "if known, ok := c.store.recent.find(id); ok {",
+			New:  "if known, ok := c.store.recent.find(id); ok && c.store.member == nil {",
+		}}},
+	}
+}
+
+// replicating is about what replicas make of the log.
+func replicating() []Mutant {
+	return []Mutant{
+		{"forget-the-chain", "a batch takes effect that rests on one which did not happen", []Edit{
+			{
+				File: "inmem/replica.go",
+				Old:  "if f.id.term != l.Term || f.before != before.last {",
+				New:  "if f.id.term == 0 {",
+			},
+			{
+				File: "inmem/replica.go",
+				Old:  "if f.hash != before.hash {",
+				New:  "if f.hash != before.hash && f.id.term == 0 {",
+			},
+		}},
+		{"snapshot-of-an-older-state", "a snapshot says that it includes entries which it does not", []Edit{
+			{
+				File: "inmem/replica.go",
+				Old:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n",
+				New:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n	late *root\n",
+			},
+			{
+				File: "inmem/replica.go",
+				Old:  "	return frozen{r, r.store.published.Load()}, nil\n",
+				New:  "	late := r.late\n	if r.late = r.store.published.Load(); late == nil {\n		late = r.late\n	}\n	return frozen{r, late}, nil\n",
+			},
+		}},
+	}
+}

@@ -19,14 +19,16 @@ import (
 // goroutines.
 const attempts = 3
 
-func TestEveryMutantIsCaught(t *testing.T) { catch(t, "victim", All()) }
+func TestEveryMutantIsCaught(t *testing.T) {
+	catch(t, "victim", All(), "-rapid.nofailfile", "-rapid.shrinktime=100ms")
+}
 
 func TestEveryMutantOfTheClusterIsCaught(t *testing.T) { catch(t, "cluster", Cluster()) }
 
 // catch expects the tests in a folder to fail with each of some mutants, and to pass
-// without.
-func catch(t *testing.T, victim string, mutants []Mutant) {
-	if caught, out := run(t, build(t, victim, Mutant{Name: "none"})); caught != "" {
+// without. Further arguments are for those tests.
+func catch(t *testing.T, victim string, mutants []Mutant, args ...string) {
+	if caught, out := run(t, build(t, victim, Mutant{Name: "none"}), args); caught != "" {
 		t.Fatalf("the store as it is fails %s:\n%s", caught, out)
 	}
 	for _, m := range mutants {
@@ -34,7 +36,7 @@ func catch(t *testing.T, victim string, mutants []Mutant) {
 			began := time.Now()
 			program := build(t, victim, m)
 			for range attempts {
-				if caught, out := run(t, program); caught != "" {
+				if caught, out := run(t, program, args); caught != "" {
 					t.Logf("caught by %s after %.1fs (%s)\n%s", caught, time.Since(began).Seconds(), m.Why, first(out))
 					return
 				}
@@ -79,11 +81,11 @@ func build(t *testing.T, victim string, m Mutant) string {
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // run runs a victim and returns the test that failed, or empty.
-func run(t *testing.T, program string) (caught, output string) {
+func run(t *testing.T, program string, args []string) (caught, output string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-test.failfast", "-test.short", "-test.timeout=200s", "-rapid.nofailfile", "-rapid.shrinktime=100ms")
+	cmd := exec.CommandContext(ctx, program, append(args, "-test.failfast", "-test.short", "-test.timeout=200s")...)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if err == nil {
