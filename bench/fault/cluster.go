@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"trihold/bench/fault/history"
@@ -34,8 +35,10 @@ func (c *Cell) prepareCluster() error {
 		c.members = append(c.members, m)
 		nodes = append(nodes, mesh.Node{Name: m.Name, Address: m.address})
 	}
-	for slot := range c.volume.clients {
-		c.routes = append(c.routes, route{at: slot % c.Subject.Nodes, loyal: slot/c.Subject.Nodes%2 == 0})
+	c.routes = make([]route, c.volume.clients)
+	for slot := range c.routes {
+		r := &c.routes[slot]
+		r.at, r.loyal = slot%c.Subject.Nodes, slot/c.Subject.Nodes%2 == 0 || slot >= c.volume.clients-c.volume.readers
 	}
 	var err error
 	c.mesh, err = mesh.New(mesh.Config{Nodes: nodes, Seed: c.Rand.Uint64()})
@@ -72,6 +75,9 @@ func (c *Cell) clusterURL(m *Member) string {
 		}
 	}
 	url := c.Subject.at(m.Dir) + "&node=" + m.Name + "&listen=" + m.address + "&via=" + strings.Join(via, ",")
+	if m.reader {
+		url += "&voter=0"
+	}
 	if m.joins {
 		return url + "&join=" + strings.Join(join, ",")
 	}
@@ -79,14 +85,16 @@ func (c *Cell) clusterURL(m *Member) string {
 }
 
 // A route is where the client in one slot of the crowd sends its operations. It
-// belongs to that client's goroutine.
+// belongs to that client's goroutine, but for to.
 type route struct {
-	at int // the member
+	at int                    // the member
+	to atomic.Pointer[Member] // where a script wants it to go; nil if nowhere
 	// A loyal client comes back to its member, however often that does not answer
-	// well, and goes elsewhere only while it is not there. Another one leaves at the
-	// first bad answer, and after some good ones, too. So there is somebody who asks a
-	// member that is cut off, somebody who makes progress, and somebody who asks a
-	// member that is new.
+	// well, and goes elsewhere only while it is not there; those who only read are
+	// loyal. Another one leaves at the first bad answer, and after some good ones, too.
+	// So there is somebody who asks a member that is cut off, and does not wait for a
+	// write there; somebody who makes progress; and somebody who asks a member that is
+	// new.
 	loyal bool
 	asked int // since it came
 }
@@ -113,6 +121,9 @@ func (c *Cell) do(ctx context.Context, o *history.Op, timeout time.Duration) (se
 		return c.members[0].do(ctx, o, timeout)
 	}
 	r := &c.routes[o.Client%len(c.routes)]
+	if to := r.to.Swap(nil); to != nil {
+		r.at = slices.Index(c.members, to)
+	}
 	for i := range c.members {
 		at := (r.at + i) % len(c.members)
 		if c.members[at].do(ctx, o, timeout) {

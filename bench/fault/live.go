@@ -22,6 +22,7 @@ import (
 // A volume says how much traffic a cell has.
 type volume struct {
 	clients int
+	readers int // of these, the ones that write nothing
 	rate    float64
 	// ops operations must be answered before the fault, and as many after it is
 	// healed, reads and writes among them.
@@ -35,7 +36,7 @@ var (
 	quickVolume    = volume{clients: 8, rate: 1500, ops: 300}
 	standardVolume = volume{clients: 16, rate: 6000, ops: 3000}
 	// A client of a cluster soon asks somebody else.
-	clusterVolume = volume{clients: 9, rate: 1200, ops: 300, patience: time.Second, grace: 500 * time.Millisecond}
+	clusterVolume = volume{clients: 12, readers: 3, rate: 1500, ops: 300, patience: time.Second, grace: 500 * time.Millisecond}
 )
 
 const (
@@ -86,7 +87,7 @@ func (r *run) live(ctx context.Context, t *trial) (out result.Cell) {
 		return out
 	}
 	c := &Cell{Subject: t.subject, home: dir, Dir: dir, Rand: rand.New(rand.NewPCG(t.seed, 1)), run: r, volume: r.volume(t.subject)}
-	c.crowd = &traffic.Crowd{Setup: cmp.Or(t.fault.Setup, traffic.DefaultSetup), Seed: t.seed, Clients: c.volume.clients, Rate: c.volume.rate, Patience: c.volume.patience}
+	c.crowd = &traffic.Crowd{Setup: cmp.Or(t.fault.Setup, traffic.DefaultSetup), Seed: t.seed, Clients: c.volume.clients, Readers: c.volume.readers, Rate: c.volume.rate, Patience: c.volume.patience}
 	c.crowd.Do = c.do
 	limit, steady := cmp.Or(t.fault.Limit, defaultLimit), cmp.Or(t.fault.Steady, defaultSteady)
 	watched, cancel := context.WithTimeoutCause(ctx, gateWait+limit+steady+endWait, errors.New("the watchdog has ended the cell"))

@@ -30,6 +30,7 @@ type Member struct {
 	address string     // where the other nodes find it; empty if it is alone
 	in      bool       // it is one of those that Cell.Start starts
 	joins   bool       // it has no directory of the first hour, and asks to be let in
+	reader  bool       // it joins and never votes
 	stale   bool       // the node is a negative control: it answers reads from what it has
 	disk    *fusefs.FS // nil without Needs.Disk
 

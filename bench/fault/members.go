@@ -17,12 +17,15 @@ func passing(err error) bool {
 	return err == nil || errors.Is(err, repo.ErrUnavailable) || errors.Is(err, repo.ErrUncertain) || errors.Is(err, repo.ErrConflict)
 }
 
-// awaitMembers waits until the leader counts exactly the members that are in, all of
-// them voters.
+// awaitMembers waits until the leader counts exactly the members that are in, and all of
+// them as voters but for those that never are.
 func (c *Cell) awaitMembers(ctx context.Context) error {
 	var want []string
-	for _, m := range c.part(func(m *Member) bool { return m.in }) {
-		want = append(want, m.Name)
+	in := c.part(func(m *Member) bool { return m.in })
+	for _, m := range in {
+		if !m.reader {
+			want = append(want, m.Name)
+		}
 	}
 	var seen []operator.Member
 	ctx, cancel := context.WithTimeoutCause(ctx, promotionWait, fmt.Errorf("not in %v", promotionWait))
@@ -41,7 +44,7 @@ func (c *Cell) awaitMembers(ctx context.Context) error {
 				}
 			}
 			slices.Sort(voters)
-			if seen = s.Members; slices.Equal(voters, want) && len(seen) == len(want) {
+			if seen = s.Members; slices.Equal(voters, want) && len(seen) == len(in) {
 				return nil
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"trihold/bench/fault/history"
 	"trihold/bench/fault/operator"
 )
 
@@ -27,6 +28,8 @@ func memberFaults() []Fault {
 		},
 		{
 			Name: "snapshot-catch-up", Numbers: "F41", Quick: true, Break: snapshotCatchUp,
+			// Items are so long that a log file is soon full.
+			Setup: history.Setup{Registers: 64, Accounts: 16, Balance: 1000, Lists: 48, Items: 40, Groups: 5, Names: 4000, Pad: 64 << 10},
 			About: "a follower is down until the others have dropped the log that it lacks: it catches up from a snapshot, under load",
 		},
 		{

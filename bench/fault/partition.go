@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -37,6 +38,10 @@ func partitionFaults() []Fault {
 			},
 		},
 		{
+			Name: "leader-isolated-with-reader", Numbers: "F09 P5", Break: leaderIsolatedWithReader,
+			About: "a fourth node that never votes is cut off together with the leader: what it learns from that one is not taken for the newest",
+		},
+		{
 			Name: "follower-isolated", Numbers: "F09", Break: followerIsolated,
 			About: "a follower is cut off: the others go on, it serves nothing stale, and its return disturbs nobody",
 		},
@@ -68,14 +73,15 @@ func partitionFaults() []Fault {
 
 // withoutLeader breaks directions that the leader has a part in, until the others
 // have another leader and have answered some operations.
-func (c *Cell) withoutLeader(ctx context.Context, pairs func(m *mesh.Mesh, leader string) []mesh.Pair) error {
+// Those who go with the leader are not asked.
+func (c *Cell) withoutLeader(ctx context.Context, pairs func(m *mesh.Mesh, leader string) []mesh.Pair, with ...*Member) error {
 	leader, err := c.Leader(ctx)
 	if err != nil {
 		return err
 	}
 	before := c.mesh.Struck()
 	c.mesh.Set(pairs(c.mesh, leader.Name), c.Gone())
-	_, err = c.Leader(ctx, c.Others(leader)...)
+	_, err = c.Leader(ctx, c.part(func(m *Member) bool { return m != leader && m.current() != nil && !slices.Contains(with, m) })...)
 	if err == nil {
 		err = c.flows(ctx, 200)
 	}
@@ -85,6 +91,22 @@ func (c *Cell) withoutLeader(ctx context.Context, pairs func(m *mesh.Mesh, leade
 		return fmt.Errorf("while %s is cut off: %w", leader.Name, err)
 	}
 	return c.Hold(ctx, 200*time.Millisecond)
+}
+
+func leaderIsolatedWithReader(ctx context.Context, c *Cell) error {
+	reader := c.part(func(m *Member) bool { return !m.in })[0]
+	reader.reader = true
+	if err := c.letIn(ctx, reader); err != nil {
+		return err
+	}
+	c.routes[0].to.Store(reader)
+	c.routes[len(c.routes)-1].to.Store(reader)
+	if err := c.flows(ctx, 200); err != nil {
+		return err
+	}
+	return c.withoutLeader(ctx, func(m *mesh.Mesh, leader string) []mesh.Pair {
+		return m.Between([]string{leader, reader.Name})
+	}, reader)
 }
 
 func followerIsolated(ctx context.Context, c *Cell) error {

@@ -22,6 +22,8 @@ type Setup struct {
 	Items     int   `json:"items"`
 	Groups    int   `json:"groups"`
 	Names     int   `json:"names"` // of claims: "name0" and so on
+	// Pad is how many bytes an item is long besides; 0 is a few hundred.
+	Pad int `json:"pad,omitempty"`
 }
 
 // A History is the operations of one run in the order of their begin.

@@ -97,6 +97,11 @@ func (m *Mesh) Besides(name string) []Pair {
 	return m.where(func(p Pair) bool { return p.From != name && p.To != name })
 }
 
+// Between returns the directions between some nodes and all others.
+func (m *Mesh) Between(some []string) []Pair {
+	return m.where(func(p Pair) bool { return slices.Contains(some, p.From) != slices.Contains(some, p.To) })
+}
+
 func (m *Mesh) where(ok func(Pair) bool) []Pair {
 	var out []Pair
 	for _, from := range m.nodes {

@@ -127,10 +127,11 @@ func TestPairsAreThoseOfANode(t *testing.T) {
 		{"into", m.Into("n1"), "[{n2 n1} {n3 n1}]"},
 		{"out of", m.OutOf("n1"), "[{n1 n2} {n1 n3}]"},
 		{"around", m.Around("n1"), "[{n1 n2} {n1 n3} {n2 n1} {n3 n1}]"},
+		{"between", m.Between([]string{"n1", "n2"}), "[{n1 n3} {n2 n3} {n3 n1} {n3 n2}]"},
 		{"besides", m.Besides("n1"), "[{n2 n3} {n3 n2}]"},
 	} {
 		if got := fmt.Sprint(c.pairs); got != c.want {
-			t.Errorf("%s n1: %s, want %s", c.what, got, c.want)
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
 	}
 	if len(m.All()) != 6 {

@@ -17,6 +17,7 @@ type Crowd struct {
 	Setup   history.Setup
 	Seed    uint64
 	Clients int     // default 8
+	Readers int     // the last so many of them, who write nothing
 	Rate    float64 // operations a second of all clients together; default 1500
 	// Patience is how long an operation may take; default 5 s.
 	Patience time.Duration
@@ -77,6 +78,7 @@ func (c *Crowd) Run(ctx context.Context) {
 // goes on as another client, because the old one may still have it under way.
 func (c *Crowd) client(ctx context.Context, slot int) {
 	source := NewSource(c.Setup, c.Seed, slot, c.Clients)
+	source.reads = slot >= c.Clients-c.Readers
 	haste := rand.New(rand.NewPCG(c.Seed, uint64(slot)^0xA5A5))
 	every := time.Duration(float64(c.Clients) / c.Rate * float64(time.Second))
 	due := time.Now()

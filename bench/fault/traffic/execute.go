@@ -103,7 +103,7 @@ func (x *execution) write(tx *repo.Tx) error {
 	case history.Claim:
 		return claims.Insert(tx, claim{o.ID, o.Name})
 	case history.Move:
-		return items.Put(tx, item{ID: o.Key, Group: o.Value, Op: o.ID, Pad: pad})
+		return items.Put(tx, item{ID: o.Key, Group: o.Value, Op: o.ID, Pad: pad(x.setup)})
 	case history.Note:
 		return nil
 	}
@@ -111,7 +111,12 @@ func (x *execution) write(tx *repo.Tx) error {
 }
 
 // pad makes items long enough for some to share no page.
-var pad = strings.Repeat("item ", 40)
+func pad(setup history.Setup) string {
+	if setup.Pad > 0 {
+		return strings.Repeat("i", setup.Pad)
+	}
+	return strings.Repeat("item ", 40)
+}
 
 func (x *execution) transfer(tx *repo.Tx) error {
 	o := x.op

@@ -19,7 +19,7 @@ func Fill(ctx context.Context, s *repo.Store, setup history.Setup) error {
 			}
 		}
 		for i := range setup.Items {
-			if err := items.Insert(tx, item{ID: int64(i), Group: int64(i % setup.Groups), Pad: pad}); err != nil {
+			if err := items.Insert(tx, item{ID: int64(i), Group: int64(i % setup.Groups), Pad: pad(setup)}); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ type Source struct {
 	setup       history.Setup
 	rng         *rand.Rand
 	slot, slots int
+	reads       bool // it writes nothing
 	made        int64
 	lastSeen    map[int64]int64 // registers, as this client last saw them
 }
@@ -42,6 +43,14 @@ var mix = []struct {
 
 // Next returns the next operation.
 func (s *Source) Next() history.Op {
+	o := s.any()
+	for s.reads && o.Wrote() {
+		o = s.any()
+	}
+	return o
+}
+
+func (s *Source) any() history.Op {
 	o := history.Op{ID: s.made*int64(s.slots) + int64(s.slot) + 1}
 	s.made++
 	n := s.rng.IntN(100)

@@ -106,6 +106,24 @@ func TestACrowdRecordsWhatTheStoreHoldsInTheEnd(t *testing.T) {
 	}
 }
 
+func TestAReaderWritesNothing(t *testing.T) {
+	s := NewSource(DefaultSetup, 7, 2, 8)
+	s.reads = true
+	kinds := map[history.Kind]int{}
+	ids := map[int64]bool{}
+	for range 1000 {
+		o := s.Next()
+		if o.Wrote() || ids[o.ID] {
+			t.Fatalf("%+v", o)
+		}
+		kinds[o.Kind]++
+		ids[o.ID] = true
+	}
+	if len(kinds) != 4 {
+		t.Errorf("kinds are %v", kinds)
+	}
+}
+
 func TestARefusedOperationWritesNothing(t *testing.T) {
 	s := open(t)
 	run := func(o history.Op) history.Op {

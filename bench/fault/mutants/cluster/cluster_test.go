@@ -39,7 +39,7 @@ func nodeCommand(*syscalls.Link) *exec.Cmd {
 
 // cells are those that find most, first.
 var cells = []string{
-	"leader-isolated", "leader-pause", "leader-transfer", "hasty-clients", "links-cut", "leader-kill", "follower-isolated", "snapshot-catch-up", "power-loss-torn",
+	"leader-isolated", "leader-isolated-with-reader", "leader-pause", "leader-transfer", "hasty-clients", "links-cut", "leader-kill", "follower-isolated", "snapshot-catch-up", "power-loss-torn",
 }
 
 func TestCells(t *testing.T) {
