@@ -222,9 +222,10 @@ func (m *member) status() ClusterStatus {
 	if err := m.lowDisk.Load(); err != nil {
 		st.ReadOnly = err.Error()
 	}
+	st.Left = m.departed.Load()
 	if f := m.failure.Load(); f != nil && f.quarantined {
 		st.Quarantined = f.err.Error()
-	} else if f != nil {
+	} else if f != nil && !st.Left {
 		st.Failed = f.err.Error()
 	}
 	st.Members = m.memberStatus(string(leader))

@@ -45,6 +45,7 @@ type ClusterStatus struct {
 	Format   int   `json:"format"`   // in which the cluster writes now
 	Readable int   `json:"readable"` // the highest format that this node reads
 
+	Left        bool   `json:"left,omitempty"`        // this node was told to leave, and has
 	ReadOnly    string `json:"read_only,omitempty"`   // why no commit is taken, which passes
 	Failed      string `json:"failed,omitempty"`      // why this node takes no part any more
 	Quarantined string `json:"quarantined,omitempty"` // why its state is not believed

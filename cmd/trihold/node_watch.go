@@ -48,9 +48,10 @@ func (w *watched) watch(ctx context.Context, m member, metrics *metricsServer) e
 }
 
 // ended returns why a node that takes no part any more has stopped; nothing if it was
-// asked to leave.
+// told to leave.
 func (w *watched) ended(s *inmem.ClusterStatus) error {
-	if why := cmp.Or(s.Failed, s.Quarantined); why != "" {
+	if !s.Left {
+		why := cmp.Or(s.Failed, s.Quarantined, "Raft has ended")
 		return driver.Failed("run node "+s.Name, driver.ErrUnavailable, errors.New(why))
 	}
 	if !w.json {
@@ -95,6 +96,9 @@ func nodeLine(s *inmem.ClusterStatus) string {
 	slices.Sort(names)
 	if len(names) > 0 {
 		parts = append(parts, "members "+strings.Join(names, ", "))
+	}
+	if len(names) > 0 && !slices.ContainsFunc(s.Members, func(m inmem.MemberStatus) bool { return m.Self }) {
+		parts = append(parts, s.Name+" itself is none: to have it in the cluster again, let it join with an empty directory")
 	}
 	return strings.Join(append(parts, troubles(s)...), "; ")
 }
