@@ -109,7 +109,7 @@ func (m *member) openFiles() error {
 	}
 	passed, err := m.files.snapshots.Check(m.files.log.Range())
 	if err != nil {
-		return err
+		return fmt.Errorf("%s and %s do not go together: %w", m.raftPath(raftLogDir), m.raftPath(raftSnapshotDir), err)
 	}
 	for _, damage := range passed {
 		m.log.Warn("inmem: passing over a damaged snapshot", "node", m.c.Node, "err", damage)

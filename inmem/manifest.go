@@ -152,7 +152,7 @@ func inspect(fsys vfs.FS, dir string) (m manifest, isStore bool, err error) {
 			// What a member keeps is made before its manifest, too; unless something is
 			// in it that cannot be without.
 			if fresh, err := freshRaft(fsys, dir); err != nil || !fresh {
-				return m, false, fmt.Errorf("%s: there are a member's files, but the file %q beside them is missing: %w", dir, manifestName, errors.Join(driver.ErrCorrupt, err))
+				return m, false, fmt.Errorf("%s: there are a member's files, but the file %q beside them is missing; %s: %w", dir, manifestName, remedyRejoin, errors.Join(driver.ErrCorrupt, err))
 			}
 		case adminName: // of a member that did not close
 		case manifestName + ".tmp":

@@ -72,12 +72,20 @@ func (m *member) current(ctx context.Context) (*root, error) {
 
 // latest returns an up-to-date root if that can be had soon, and else what there is.
 func (m *member) latest(ctx context.Context) *root {
-	ctx, cancel := context.WithTimeout(ctx, m.c.Election)
-	defer cancel()
-	if r, err := m.current(ctx); err == nil {
-		return r
+	soon := m.c.Election
+	if m.fresh.Load() == nil {
+		soon *= 5 // what there is may be nothing: it has started, and heard of no leader yet
 	}
-	return m.store.published.Load()
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	for wait := m.backoff(); ; wait.next() {
+		if r, err := m.current(ctx); err == nil {
+			return r
+		}
+		if wait.until(ctx) != nil {
+			return m.store.published.Load()
+		}
+	}
 }
 
 // applied returns a published root that includes the entry with an index, and waits for

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"trihold/inmem/port"
+	"trihold/internal/vfs"
 	"trihold/repo/driver"
 )
 
@@ -37,7 +38,7 @@ func (m *member) prepare(ctx context.Context) error {
 	if err == nil {
 		err = m.startRaft()
 	}
-	if err == nil {
+	if _, real := s.c.FS.(vfs.OS); real && err == nil { // elsewhere there are no sockets
 		m.admin, err = serveAdmin(s.c.Dir, s)
 	}
 	if err != nil {

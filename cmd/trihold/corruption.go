@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"trihold/bench/fault/corruption"
 	"trihold/bench/fault/simulate"
 	"trihold/bench/result"
+	"trihold/inmem"
+	"trihold/internal/vfs"
+	"trihold/repo/driver"
 )
 
 type corruptionFlags struct {
@@ -25,7 +31,15 @@ type corruptible struct {
 }
 
 func corruptibles() []corruptible {
-	return []corruptible{{"inmem, alone", simulated().Open}}
+	return []corruptible{{"inmem, alone", simulated().Open}, {"inmem, member", openLoneMember}}
+}
+
+// openLoneMember opens the only voter of a cluster on a simulated disk, with small files.
+func openLoneMember(_ context.Context, fs vfs.FS, dir string) (driver.Store, error) {
+	return inmem.Open(inmem.Config{
+		Dir: dir, FS: fs, SegmentBytes: 64 << 10, SnapshotBytes: 48 << 10, Logger: slog.New(slog.DiscardHandler),
+		Cluster: inmem.ClusterConfig{Node: "n1", Listen: "127.0.0.1:0", Election: 20 * time.Millisecond},
+	})
 }
 
 func newFaultCorruption(c console) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"trihold/bench/fault/corruption"
 	"trihold/bench/fault/simulate"
@@ -23,6 +24,14 @@ func alone(skipChecksums bool) simulate.Open {
 		c.Unsafe.SkipChecksums = skipChecksums
 		return inmem.Open(c)
 	}
+}
+
+// member opens the only voter of a cluster.
+func member(_ context.Context, fs vfs.FS, dir string) (driver.Store, error) {
+	return inmem.Open(inmem.Config{
+		Dir: dir, FS: fs, SegmentBytes: 64 << 10, SnapshotBytes: 48 << 10, Logger: slog.New(slog.DiscardHandler),
+		Cluster: inmem.ClusterConfig{Node: "n1", Listen: "127.0.0.1:0", Election: 20 * time.Millisecond},
+	})
 }
 
 // run runs some cases. TRIHOLD_CASES asks for more, TRIHOLD_SEED begins with a seed.
@@ -47,8 +56,13 @@ func run(t *testing.T, open simulate.Open) *corruption.Result {
 	return r
 }
 
-func TestNoDamageToAStoreGoesUnnoticed(t *testing.T) {
-	r := run(t, alone(false))
+func TestNoDamageToAStoreGoesUnnoticed(t *testing.T) { noneUnnoticed(t, alone(false)) }
+
+func TestNoDamageToAMemberGoesUnnoticed(t *testing.T) { noneUnnoticed(t, member) }
+
+func noneUnnoticed(t *testing.T, open simulate.Open) {
+	t.Helper()
+	r := run(t, open)
 	for _, f := range r.Failures {
 		t.Error(f)
 	}
