@@ -12,10 +12,18 @@ import (
 	"trihold/repo/driver"
 )
 
-// buildIndices fills the other orders of all tables from the first, sorted,
-// because loading a tree in order is cheaper. They are built in parallel, as many
-// at a time as there are processors: each takes memory of its own meanwhile.
-func (r *root) buildIndices() {
+// strip leaves only the first order of empty tables to be filled, until complete.
+func (r *root) strip() {
+	for i := range r.tables {
+		r.tables[i].bare = true
+	}
+}
+
+// complete fills the other orders of all tables from the first, unless they are. They
+// are sorted, because loading a tree in order is cheaper, and much cheaper than writing
+// row by row. They are built in parallel, as many at a time as there are processors:
+// each takes memory of its own meanwhile.
+func (r *root) complete() {
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
 	build := func(f func()) {
@@ -24,6 +32,10 @@ func (r *root) buildIndices() {
 	}
 	for i := range r.tables {
 		t := &r.tables[i]
+		if !t.bare {
+			continue
+		}
+		t.bare = false
 		rows := t.inOrder()
 		build(func() { t.buildHash(rows) })
 		for x := range t.def.Indices {

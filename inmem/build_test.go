@@ -76,6 +76,36 @@ func TestBuiltIndicesAreThoseThatWritingMakes(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenWhileRecoveringIsInTheIndicesAfterwards(t *testing.T) {
+	bare, whole := thaw(newRoot(noteSchema.Driver())), thaw(newRoot(noteSchema.Driver()))
+	bare.strip()
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		w := noteWrite(rng.Int64N(300))
+		if rng.IntN(3) == 0 {
+			w = driver.Write{Kind: driver.Delete, Table: w.Table, Key: w.Key}
+		}
+		p, err := prepare(noteSchema.Driver(), &driver.Commit{Writes: []driver.Write{w}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare.apply(p)
+		whole.apply(p)
+	}
+	bare.complete()
+	got, want := bare.freeze(), whole.freeze()
+	if got.hash != want.hash || got.tables[0].rev != want.tables[0].rev {
+		t.Errorf("hash %x, revision %d; want %x, %d", got.hash, got.tables[0].rev, want.hash, want.tables[0].rev)
+	}
+	rows, sum := got.tables[0].rows()
+	if problems := got.tables[0].wrongOrders(rows); len(problems) > 0 {
+		t.Error(problems)
+	}
+	if wantRows, wantSum := want.tables[0].rows(); sum != wantSum || len(rows) != len(wantRows) {
+		t.Errorf("%d rows, want %d", len(rows), len(wantRows))
+	}
+}
+
 func valuesOf(t *table, order int) (all []note) {
 	t.orders[order].Scan(func(r *row) bool { all = append(all, *r.value.(*note)); return true })
 	return all

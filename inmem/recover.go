@@ -124,6 +124,7 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 		s.c.Logger.Warn("inmem: cut off a commit that a crash interrupted", "dir", s.c.Dir, "bytes", torn, "rev", work.rev)
 	}
 	s.journal = fileJournal{log}
+	work.complete()
 	return work.freeze(), nil
 }
 
@@ -133,6 +134,9 @@ func replay(schema *driver.Schema, work *state, entry []byte, record func(driver
 		p, err := prepare(schema, c)
 		if err != nil {
 			return err
+		}
+		if p.load() || revalidate {
+			work.complete() // these look at indices
 		}
 		if p.load() {
 			if err := work.follows(c.Load); err != nil {
@@ -158,9 +162,9 @@ func replay(schema *driver.Schema, work *state, entry []byte, record func(driver
 	})
 }
 
-// loadSnapshot returns the root of the newest snapshot file that is whole, or an
-// empty one: then the log must reach back to its beginning. It also returns what
-// was wrong with the files that it passed over.
+// loadSnapshot returns the root, with bare tables, of the newest snapshot file that is
+// whole, or an empty one: then the log must reach back to its beginning. It also
+// returns what was wrong with the files that it passed over.
 func (s *Store) loadSnapshot() (r *root, damaged, err error) {
 	names, err := s.listSnapshots()
 	if err != nil {
@@ -182,7 +186,9 @@ func (s *Store) loadSnapshot() (r *root, damaged, err error) {
 		damaged = errors.Join(damaged, err)
 	}
 	s.recent = newRecent()
-	return newRoot(s.schema), damaged, nil
+	r = newRoot(s.schema)
+	r.strip()
+	return r, damaged, nil
 }
 
 // keep takes note of the snapshot files that exist. Of the older ones only the

@@ -127,7 +127,11 @@ func readBackup(from io.Reader) (*snapReader, error) {
 	if cluster != nil && br.header.id != *cluster {
 		return nil, fmt.Errorf("prelude and body are of different stores: %w", driver.ErrCorrupt)
 	}
-	return loadBody(br, nil)
+	sr, err := loadBody(br, nil)
+	if err == nil {
+		err = sr.complete()
+	}
+	return sr, err
 }
 
 // writeRestored makes the store. The manifest comes last but for the removal of

@@ -14,8 +14,8 @@ import (
 	"trihold/repo/driver"
 )
 
-// readSnapshot returns the root in a snapshot file, the changes in it, and its
-// size. Whatever is wrong with the file is ErrCorrupt.
+// readSnapshot returns the root in a snapshot file, with bare tables, the changes in
+// it, and the size of the file. Whatever is wrong with it is ErrCorrupt.
 func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema) (r *root, changes *recent, size int64, err error) {
 	name := snap.path(c.Dir)
 	f, err := c.FS.Open(name)
@@ -23,33 +23,42 @@ func readSnapshot(c Config, snap snapName, id wal.StoreID, schema *driver.Schema
 		return nil, nil, 0, err
 	}
 	size, err = f.Size()
+	var sr *snapReader
 	if err == nil {
-		r, changes, err = readBody(io.NewSectionReader(f, 0, size), id, schema, c.Unsafe.SkipChecksums)
+		sr, err = openBody(io.NewSectionReader(f, 0, size), id, schema, c.Unsafe.SkipChecksums)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, nil, 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return r, changes, size, nil
+	return sr.root, sr.recent, size, nil
 }
 
 // readBody returns the root in the body of a snapshot, and the changes in it.
 // Whatever is wrong with the body is ErrCorrupt, unless reading failed.
 func readBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool) (*root, *recent, error) {
-	br, err := newBlockReader(from, unsafe)
-	if err != nil {
-		return nil, nil, err
+	sr, err := openBody(from, id, schema, unsafe)
+	if err == nil {
+		err = sr.complete()
 	}
-	if br.header.id != id {
-		return nil, nil, fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
-	}
-	sr, err := loadBody(br, schema)
 	if err != nil {
 		return nil, nil, err
 	}
 	return sr.root, sr.recent, nil
 }
 
-// loadBody loads the body whose header was read. Its schema is the given one or, if
+// openBody loads a body that must be one of a certain store.
+func openBody(from io.Reader, id wal.StoreID, schema *driver.Schema, unsafe bool) (*snapReader, error) {
+	br, err := newBlockReader(from, unsafe)
+	if err != nil {
+		return nil, err
+	}
+	if br.header.id != id {
+		return nil, fmt.Errorf("snapshot of another store: %w", driver.ErrCorrupt)
+	}
+	return loadBody(br, schema)
+}
+
+// loadBody loads the body whose header was read, with bare tables. Its schema is the given one or, if
 // that is nil, what it says itself; then it must be of format 3.
 //
 // The caller's goroutine reads blocks, and loads the rows of earlier ones, while
@@ -71,18 +80,24 @@ func loadBody(br *blockReader, schema *driver.Schema) (*snapReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	sr.root.buildIndices()
-	if hash := sr.root.stateHash(); sr.root.format == 0 {
-		sr.root.hash = hash
-	} else if hash != sr.root.hash {
-		return nil, fmt.Errorf("the rows make the hash %016x, and %016x was written: %w", hash, sr.root.hash, driver.ErrCorrupt)
-	}
 	if err := sr.root.findFence(sr.schema); err != nil {
 		return nil, fmt.Errorf("fence: %w", err)
 	}
 	sr.root.loaded = sr.root.rev // the rows tell the revisions of the tables only in part
 	sr.recent.begin(sr.root.rev)
 	return sr, nil
+}
+
+// complete builds the indices of what was loaded.
+func (sr *snapReader) complete() error {
+	r := sr.root
+	r.complete()
+	if hash := r.stateHash(); r.format == 0 {
+		r.hash = hash
+	} else if hash != r.hash {
+		return fmt.Errorf("the rows make the hash %016x, and %016x was written: %w", hash, r.hash, driver.ErrCorrupt)
+	}
+	return nil
 }
 
 // A snapReader loads the body of a snapshot.
@@ -109,6 +124,7 @@ type decoding struct {
 // begin makes the empty root that rows are loaded into.
 func (sr *snapReader) begin(schema *driver.Schema) {
 	sr.schema, sr.root = schema, newRoot(schema)
+	sr.root.strip()
 	sr.root.rev, sr.root.index = sr.blocks.header.rev, sr.blocks.header.index
 }
 

@@ -75,6 +75,9 @@ type table struct {
 	collided bool
 	rev      driver.Rev // of the last commit that wrote to the table
 	hash     uint64     // see hash.go
+	// bare: only the first order is filled, and hash is not known. So it is while a
+	// store is recovered; see root.complete.
+	bare bool
 }
 
 func newTable(def *driver.Table) table {
@@ -102,7 +105,7 @@ func (t *table) get(key driver.Key) *row {
 	if r != nil && t.def.CompareKey(0, r.value, key) == 0 {
 		return r
 	}
-	if !t.collided {
+	if !t.collided && !t.bare {
 		return nil
 	}
 	bound := driver.Bound{Tuple: key}
@@ -114,6 +117,10 @@ func (t *table) get(key driver.Key) *row {
 
 // write replaces the row with a primary key; next is nil for a delete.
 func (t *table) write(key driver.Key, next *row) {
+	if t.bare {
+		t.writeBare(key, next)
+		return
+	}
 	old := t.get(key)
 	hash := maphash.String(hashSeed, string(key))
 	t.rehash(key, old, next)
@@ -137,6 +144,15 @@ func (t *table) write(key driver.Key, next *row) {
 	}
 	if r := t.byHash.set(hash, next); r != nil && r != old {
 		t.collided = true
+	}
+}
+
+// writeBare is write where there is only the first order.
+func (t *table) writeBare(key driver.Key, next *row) {
+	if next != nil {
+		t.orders[0].Set(next)
+	} else if old := t.get(key); old != nil {
+		t.orders[0].Delete(old)
 	}
 }
 
