@@ -42,6 +42,9 @@ func (s *Store) prepare(c *driver.Commit) (*prepared, error) {
 	if size := c.Size(); size > driver.MaxCommit || len(c.Writes) > driver.MaxWrites {
 		return nil, driver.Failed("commit", driver.ErrTooLarge, fmt.Errorf("%d writes of %d bytes, the limits are %d and %d", len(c.Writes), size, driver.MaxWrites, driver.MaxCommit))
 	}
+	if s.member != nil && int64(c.Size()+64*len(c.Writes)+segmentOverhead) > s.c.SegmentBytes {
+		return nil, driver.Failed("commit", driver.ErrUnavailable, fmt.Errorf("it does not fit into a log file of %d bytes", s.c.SegmentBytes))
+	}
 	p, err := prepare(s.schema, c)
 	if err == nil && p.load() {
 		err = s.prepareLoad(p)
@@ -55,20 +58,32 @@ func (s *Store) decide(ctx context.Context, p *prepared, again bool) (driver.Rev
 	if err := s.enqueue(ctx, r); err != nil {
 		return 0, err
 	}
+	var why error
 	select {
 	case a := <-r.done:
 		return a.rev, a.err
 	case <-ctx.Done():
+		why = ctx.Err()
+	case <-s.ended():
+		why = context.Cause(s.member.life)
 	}
 	if r.claimed.CompareAndSwap(false, true) {
-		return 0, driver.Failed("commit", nil, ctx.Err())
+		return 0, driver.Failed("commit", nil, why)
 	}
 	select {
 	case a := <-r.done: // it was answered at the same moment
 		return a.rev, a.err
 	default:
-		return 0, driver.Failed("commit", driver.ErrUncertain, ctx.Err())
+		return 0, driver.Failed("commit", driver.ErrUncertain, why)
 	}
+}
+
+// ended is closed when a member takes no part in its cluster any more.
+func (s *Store) ended() <-chan struct{} {
+	if s.member == nil {
+		return nil
+	}
+	return s.member.life.Done()
 }
 
 // enqueue hands a request to the committer.

@@ -20,25 +20,23 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 // the outcome or ctx ends. The same commit is sent again each time, with its ID, so a
 // leader that has accepted it before says so.
 func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) {
-	ctx, done := m.patient(outer)
-	defer done()
 	id := p.commit.ID
 	sent := m.unsettled.take(id)
-	var last error
+	rev, err := m.attempt(outer, p, sent)
+	out := outcomeOf(err)
+	if out == settled { // as it mostly is, and then a context with a deadline would cost more
+		return rev, m.counted(err)
+	}
+	ctx, done := m.patient(outer)
+	defer done()
 	for wait := m.backoff(); ; wait.next() {
-		rev, err := m.attempt(ctx, p, sent)
-		switch outcomeOf(err) {
-		case settled:
-			if errors.Is(err, driver.ErrConflict) {
-				m.conflicts.Add(1)
-			}
-			return rev, err
-		case open:
-			sent = true
-		case untried:
-		}
-		last = err
+		sent = sent || out == open
+		last := err
 		if wait.until(ctx) == nil {
+			rev, err = m.attempt(ctx, p, sent)
+			if out = outcomeOf(err); out == settled {
+				return rev, m.counted(err)
+			}
 			continue
 		}
 		if sent {
@@ -52,6 +50,14 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 	}
 }
 
+// counted counts conflicts.
+func (m *member) counted(err error) error {
+	if err != nil && errors.Is(err, driver.ErrConflict) {
+		m.conflicts.Add(1)
+	}
+	return err
+}
+
 // An outcome is what is known after an attempt.
 type outcome int
 
@@ -62,10 +68,11 @@ const (
 )
 
 func outcomeOf(err error) outcome {
+	if err == nil {
+		return settled
+	}
 	var elsewhere *port.Redirect
 	switch {
-	case err == nil:
-		return settled
 	case errors.Is(err, errNotLeading), errors.Is(err, port.ErrNotSent), errors.As(err, &elsewhere):
 		return untried
 	case errors.Is(err, driver.ErrUncertain), errors.Is(err, port.ErrLost):
@@ -79,8 +86,12 @@ func outcomeOf(err error) outcome {
 func (m *member) attempt(ctx context.Context, p *prepared, again bool) (driver.Rev, error) {
 	if m.store.tenure.Load() != nil {
 		rev, err := m.store.decide(ctx, p, again)
-		if err != nil && ctx.Err() != nil && !errors.Is(err, driver.ErrUncertain) && !errors.Is(err, driver.ErrClosed) && errors.Is(err, ctx.Err()) {
-			err = fmt.Errorf("%w: %w", errNotLeading, err) // it was withdrawn
+		if err == nil {
+			return rev, nil
+		}
+		var f *driver.Error
+		if errors.As(err, &f) && f.Kind == nil { // it was withdrawn, which is no answer
+			err = fmt.Errorf("%w: %w", errNotLeading, err)
 		}
 		return rev, err
 	}

@@ -38,6 +38,7 @@ type member struct {
 	running   atomic.Bool
 	files     raftFiles
 	replica   *replica
+	progress  progress // of replica
 	admin     *admin
 
 	notify chan bool     // from Raft: this node leads now, or no longer
@@ -173,6 +174,9 @@ var errPatience = fmt.Errorf("the patience of the store has ended: %w", context.
 // the latest attempt met.
 func (m *member) unavailable(op string, ctx context.Context, last error) error {
 	cause := context.Cause(ctx)
+	if errors.Is(cause, driver.ErrClosed) {
+		return driver.Failed(op, driver.ErrClosed, nil)
+	}
 	if errors.Is(cause, context.Canceled) && m.life.Err() == nil {
 		return driver.Failed(op, nil, cause)
 	}

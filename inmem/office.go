@@ -36,7 +36,8 @@ func (m *member) officeLoop() {
 func (m *member) takeOffice() {
 	for m.raft.State() == raft.Leader && m.life.Err() == nil {
 		term, begun := m.raft.CurrentTerm(), time.Now()
-		err := m.raft.Barrier(m.c.Election).Error()
+		barrier := m.raft.Barrier(m.c.Election)
+		err := barrier.Error()
 		if err != nil {
 			m.log.Debug("inmem: taking office", "node", m.c.Node, "term", term, "err", err)
 			continue
@@ -50,6 +51,9 @@ func (m *member) takeOffice() {
 			panic(err) // crypto/rand never returns an error
 		}
 		t.nonce = binary.LittleEndian.Uint64(nonce[:])
+		// The barrier is not shown to the replica. From here to the end of the term it is
+		// shown everything.
+		m.progress.reached(barrier.(raft.IndexFuture).Index())
 		m.freshen(begun)
 		m.store.tenure.Store(t)
 		m.log.Info("inmem: this node leads", "node", m.c.Node, "term", term)

@@ -19,9 +19,13 @@ func (m *member) read(ctx context.Context, mode driver.Mode) (*root, error) {
 			return r, nil
 		}
 	}
+	r, err := m.current(ctx) // mostly that is all, and then a context with a deadline would cost more
+	if err == nil {
+		return r, nil
+	}
 	ctx, done := m.patient(ctx)
 	defer done()
-	var last error
+	last := err
 	for wait := m.backoff(); ; wait.next() {
 		r, err := m.current(ctx)
 		if err == nil {
@@ -41,24 +45,19 @@ func (m *member) read(ctx context.Context, mode driver.Mode) (*root, error) {
 
 // current returns a root that includes all that anybody was told before it was called,
 // or an error if that cannot be had at once.
-//
-// At the leader, the published root is taken first, and then a majority asked whether
-// this node still leads: then no other one has acknowledged anything before that, and
-// what earlier leaders acknowledged was applied when the tenure began. To ask first
-// would leave a gap in which another leader can acknowledge a commit.
 func (m *member) current(ctx context.Context) (*root, error) {
 	if t := m.store.tenure.Load(); t != nil {
-		r := m.store.published.Load()
-		term, begun, err := m.verifying.wait(ctx, m.verify)
-		switch {
-		case err != nil:
+		at := time.Now()
+		err := m.confirmed(ctx, t)
+		if err == nil {
+			m.freshen(at)
+			return m.store.published.Load(), nil
+		}
+		if m.store.tenure.Load() != nil {
 			return nil, err
-		case term == t.term:
-			m.freshen(begun)
-			return r, nil
 		}
 	}
-	index, begun, err := m.asking.wait(ctx, m.askIndex)
+	index, at, err := m.asking.wait(ctx, m.askIndex)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +65,29 @@ func (m *member) current(ctx context.Context) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.freshen(begun)
+	m.freshen(at)
 	return r, nil
+}
+
+// confirmed returns nil when the published root of this leader includes all that anybody
+// was told before confirmed was called.
+//
+// What is committed is told by whoever has applied it first, which may be a follower,
+// before this node has applied it itself. But no follower learns that an entry is
+// committed before its leader knows. So the commit index is taken first; then a majority
+// is asked whether this node still leads, so that no other one has committed anything
+// meanwhile; and then the root is waited for that includes it. What earlier leaders
+// committed was applied when the tenure began.
+func (m *member) confirmed(ctx context.Context, t *tenure) error {
+	index := m.raft.CommitIndex()
+	term, _, err := m.verifying.wait(ctx, m.verify)
+	if err == nil && term != t.term {
+		err = errNotLeading
+	}
+	if err != nil {
+		return err
+	}
+	return m.progress.await(ctx, m.life, index)
 }
 
 // latest returns an up-to-date root if that can be had soon, and else what there is.
@@ -126,12 +146,10 @@ func (m *member) serveIndex(ctx context.Context) ([]byte, error) {
 	if t == nil {
 		return nil, m.redirect()
 	}
-	index := m.store.published.Load().index // before it is made sure that this node leads
-	term, _, err := m.verifying.wait(ctx, m.verify)
-	if err != nil || term != t.term {
+	if err := m.confirmed(ctx, t); err != nil {
 		return nil, m.redirect()
 	}
-	return binary.LittleEndian.AppendUint64(nil, index), nil
+	return binary.LittleEndian.AppendUint64(nil, m.store.published.Load().index), nil
 }
 
 // callLeader asks whoever leads, as far as this node knows.

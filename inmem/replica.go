@@ -23,12 +23,21 @@ type replica struct {
 
 	mu   sync.Mutex
 	ours []*batch // guarded by mu: submitted by this node, oldest first
+
+	// unrestored is why the last snapshot could not be restored. Raft does not pass it on.
+	unrestored error
 }
 
 var (
 	_ raft.FSM         = (*replica)(nil)
 	_ raft.BatchingFSM = (*replica)(nil)
+	// That it is one too makes Raft show it the entries about members, which count for its
+	// progress.
+	_ raft.ConfigurationStore = (*replica)(nil)
 )
+
+// StoreConfiguration implements raft.ConfigurationStore. Raft knows the members itself.
+func (r *replica) StoreConfiguration(uint64, raft.Configuration) {}
 
 // errRejected is what an entry comes to that rests on another state than the one it
 // met: it was made by a leader that had been replaced. It has no effect anywhere.
@@ -78,6 +87,7 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	a.publish()
+	r.m.progress.reached(logs[len(logs)-1].Index)
 	return results
 }
 
@@ -177,7 +187,7 @@ func (r *replica) Restore(from io.ReadCloser) error {
 	if err == nil {
 		err = r.m.reads(restored.format)
 	}
-	if err != nil {
+	if r.unrestored = err; err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
 	r.own(batchID{}) // none of this node's batches can happen any more
@@ -186,6 +196,7 @@ func (r *replica) Restore(from io.ReadCloser) error {
 	r.store.recent.replace(changes)
 	r.store.published.Store(restored)
 	r.store.recent.published()
+	r.m.progress.reached(restored.index)
 	return nil
 }
 

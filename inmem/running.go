@@ -183,9 +183,9 @@ func (m *member) startRaft() error {
 	if err != nil {
 		return err
 	}
-	r, err := raft.NewRaft(m.raftConfig(), m.replica, cached, m.files.state, m.files.snapshots, m.transport)
+	r, err := raft.NewRaft(m.raftConfig(), m.replica, cached, votes{m.files.state, m}, m.files.snapshots, m.transport)
 	if err != nil {
-		return fmt.Errorf("start raft: %w", err)
+		return fmt.Errorf("start raft: %w", errors.Join(err, m.replica.unrestored))
 	}
 	m.raft = r
 	m.engine.Store(r)

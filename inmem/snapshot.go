@@ -11,6 +11,8 @@ import (
 type snapshot struct {
 	store *Store
 	root  *root // nil after Close
+	// tentative: on a member, the root may be an old one.
+	tentative bool
 }
 
 var _ driver.Snapshot = (*snapshot)(nil)
@@ -21,7 +23,7 @@ func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, erro
 		return nil, err
 	}
 	r := s.published.Load()
-	if s.member != nil {
+	if s.member != nil && !m.Tentative {
 		var err error
 		if r, err = s.member.read(ctx, m); err != nil {
 			return nil, err
@@ -30,7 +32,7 @@ func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, erro
 	if r.fence != nil && r.fence.Closed && !m.Closed {
 		return nil, r.fence.Moved("begin")
 	}
-	return &snapshot{store: s, root: r}, nil
+	return &snapshot{store: s, root: r, tentative: m.Tentative || m.MaxAge > 0}, nil
 }
 
 // Rev implements driver.Snapshot.
@@ -81,6 +83,24 @@ func (s *snapshot) usable(ctx context.Context) error {
 		return driver.ErrClosed
 	}
 	return ctx.Err()
+}
+
+// Confirm implements driver.Snapshot.
+func (s *snapshot) Confirm(ctx context.Context) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if s.store.member == nil || !s.tentative {
+		return nil
+	}
+	r, err := s.store.member.read(ctx, driver.Mode{})
+	if err != nil {
+		return err
+	}
+	if r.index != s.root.index {
+		return driver.Failed("confirm", driver.ErrConflict, nil)
+	}
+	return nil
 }
 
 // Close implements driver.Snapshot.

@@ -16,6 +16,7 @@ const watchPause = 100 * time.Millisecond
 func (m *member) watchLoop() {
 	t := time.NewTicker(watchPause)
 	defer t.Stop()
+	astray := 0
 	for {
 		select {
 		case <-t.C:
@@ -28,9 +29,29 @@ func (m *member) watchLoop() {
 			m.fail(fmt.Errorf("a write of the log has taken %v so far, the limit is %v: the disk hangs: %w", busy.Round(time.Millisecond), m.c.Stall, driver.ErrUnavailable))
 			return
 		}
+		if astray = m.watchIndex(astray); astray > maxAstray {
+			m.fail(fmt.Errorf("raft has lost track of its log after a snapshot was installed: %w", driver.ErrUnavailable))
+			return
+		}
 		m.watchSpace()
 		m.watchLog()
 	}
+}
+
+// maxAstray is how many times in a row Raft may take its log for longer than it is: it
+// does so for a moment whenever it takes entries back.
+const maxAstray = 50
+
+// watchIndex counts for how long Raft has taken its log for longer than it is. After it
+// has installed a snapshot in the place of a longer log, it does so for good (as of
+// v1.8.0), and refuses everything that the leader sends; opening the store again helps.
+func (m *member) watchIndex(times int) int {
+	last, err := m.files.log.LastIndex()
+	snapshot, _ := m.newestSnapshot()
+	if err != nil || m.raft.LastIndex() <= max(last, snapshot) {
+		return 0
+	}
+	return times + 1
 }
 
 // watchSpace makes the store read-only while its disk is nearly full: a leader whose log

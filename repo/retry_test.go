@@ -46,6 +46,8 @@ func (emptySnapshot) Get(context.Context, *driver.Table, driver.Key) (driver.Row
 func (emptySnapshot) Scan(context.Context, driver.Span) iter.Seq2[driver.Row, error] {
 	return func(func(driver.Row, error) bool) {}
 }
+func (emptySnapshot) Confirm(context.Context) error { return nil }
+
 func (emptySnapshot) Close() error { return nil }
 
 type counter struct {

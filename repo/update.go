@@ -33,7 +33,10 @@ const (
 // ErrUncertain means that the commit was sent and the context ended before its
 // outcome was known: it may have happened or still happen.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	again, err := s.updateOnce(ctx, fn)
+	again, err := s.updateOnce(ctx, driver.Mode{Tentative: true}, fn)
+	if errors.Is(err, errTentative) {
+		again, err = s.updateOnce(ctx, driver.Mode{}, fn)
+	}
 	if !again {
 		return err
 	}
@@ -41,14 +44,18 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("update: %w, after a conflict: %w", ctx.Err(), err)
 	}
 	defer s.turn.leave()
-	return retry(ctx, "update", err, func() (bool, error) { return s.updateOnce(ctx, fn) })
+	return retry(ctx, "update", err, func() (bool, error) { return s.updateOnce(ctx, driver.Mode{}, fn) })
 }
 
+// errTentative is the error of an attempt whose closure has returned an answer that may
+// rest on an old state.
+var errTentative = errors.New("the state may be an old one")
+
 // updateOnce is one attempt. It reports whether to try again.
-func (s *Store) updateOnce(ctx context.Context, fn func(*Tx) error) (again bool, err error) {
+func (s *Store) updateOnce(ctx context.Context, m driver.Mode, fn func(*Tx) error) (again bool, err error) {
 	tx := &Tx{ReadTx: ReadTx{ctx: ctx}}
 	tx.tx = tx
-	if err := s.run(tx, fn); err != nil || len(tx.writes.list) == 0 {
+	if err := s.run(tx, m, fn); err != nil || len(tx.writes.list) == 0 {
 		return tx.judge(err)
 	}
 	c := &driver.Commit{ID: s.newID(), Read: tx.rev, Checks: tx.checks, Writes: tx.writes.writes()}
@@ -63,16 +70,27 @@ func (s *Store) updateOnce(ctx context.Context, fn func(*Tx) error) (again bool,
 	return false, nil
 }
 
-// run runs a closure on a fresh snapshot.
-func (s *Store) run(tx *Tx, fn func(*Tx) error) error {
-	if err := s.begin(&tx.ReadTx, driver.Mode{}); err != nil {
+// run runs a closure on a snapshot. What it writes will be checked against what it has
+// read; if it writes nothing, or fails, then that is an answer, and the state that it
+// rests on is confirmed.
+func (s *Store) run(tx *Tx, m driver.Mode, fn func(*Tx) error) error {
+	if err := s.begin(&tx.ReadTx, m); err != nil {
 		return err
 	}
 	defer s.end(&tx.ReadTx)
-	if err := fn(tx); err != nil {
+	err := fn(tx)
+	if err == nil {
+		err = tx.failed
+	}
+	if !m.Tentative || tx.failed != nil || err == nil && len(tx.writes.list) > 0 {
 		return err
 	}
-	return tx.failed
+	if unconfirmed := tx.snap.Confirm(tx.ctx); errors.Is(unconfirmed, ErrConflict) {
+		return errTentative
+	} else if unconfirmed != nil {
+		return unconfirmed
+	}
+	return err
 }
 
 // settle sends a commit whose outcome is not known again, until it is known or

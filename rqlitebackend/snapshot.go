@@ -43,6 +43,15 @@ const maxLease = time.Second
 // Rev implements driver.Snapshot.
 func (s *snapshot) Rev() driver.Rev { return s.rev }
 
+// Confirm implements driver.Snapshot. What a tentative snapshot has read was up to date
+// when it was read.
+func (s *snapshot) Confirm(ctx context.Context) error {
+	if s.closed {
+		return driver.Failed("confirm", driver.ErrClosed, nil)
+	}
+	return ctx.Err()
+}
+
 // Close implements driver.Snapshot.
 func (s *snapshot) Close() error {
 	s.closed = true

@@ -195,6 +195,16 @@ func (s *snapshot) pin(ctx context.Context, fn func(*session) error) error {
 	return s.store.visible.wait(ctx, s.rev)
 }
 
+// Confirm implements driver.Snapshot. Every state that Begin returns is the latest.
+func (s *snapshot) Confirm(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over != nil {
+		return s.over
+	}
+	return ctx.Err()
+}
+
 // Close ends the snapshot.
 func (s *snapshot) Close() error {
 	s.mu.Lock()

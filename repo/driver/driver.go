@@ -86,6 +86,11 @@ type Snapshot interface {
 	// Scan yields the rows of a span in its order. An error is yielded last.
 	Scan(ctx context.Context, s Span) iter.Seq2[Row, error]
 
+	// Confirm returns nil if the state includes every commit acknowledged before
+	// Begin was called, as it always does with the zero Mode, and ErrConflict if
+	// that is not known.
+	Confirm(ctx context.Context) error
+
 	// Close releases the snapshot. It is idempotent; reads after it fail with
 	// ErrClosed.
 	Close() error
@@ -98,6 +103,10 @@ type Mode struct {
 	MaxAge time.Duration
 	// MinRev, with MaxAge, is the lowest revision allowed.
 	MinRev Rev
+	// Tentative allows any state that the store was ever in, for a caller who finds
+	// out whether it still holds: by a Commit with checks of what was read, or with
+	// Snapshot.Confirm.
+	Tentative bool
 	// Closed allows to read a store that a Fence has closed: what is there may be
 	// out of date, or not complete.
 	Closed bool

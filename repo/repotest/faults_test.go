@@ -447,4 +447,6 @@ func (s *liveSnapshot) fresh() driver.Snapshot {
 // openSnapshot cannot be closed.
 type openSnapshot struct{ driver.Snapshot }
 
+func (s *openSnapshot) Confirm(context.Context) error { return nil }
+
 func (s *openSnapshot) Close() error { return nil }

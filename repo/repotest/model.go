@@ -321,6 +321,8 @@ func (s *modelSnapshot) Scan(ctx context.Context, span driver.Span) iter.Seq2[dr
 	}
 }
 
+func (s *modelSnapshot) Confirm(ctx context.Context) error { return s.usable(ctx, "confirm") }
+
 func (s *modelSnapshot) Close() error {
 	s.closed = true
 	return nil

@@ -32,6 +32,8 @@ type overtakenSnapshot struct {
 
 func (s *overtakenSnapshot) Rev() driver.Rev { return s.rev }
 
+func (s *overtakenSnapshot) Confirm(context.Context) error { return nil }
+
 func (s *overtakenSnapshot) Close() error {
 	s.closed = true
 	return nil
