@@ -340,7 +340,20 @@ func (m *member) take(j joining) error {
 
 // remove takes a member out, unless what remains could not go on.
 func (m *member) remove(s raft.Server) error {
-	voters, alive := 0, 0
+	voters, alive := m.without(s)
+	if alive <= voters/2 {
+		m.askPeers() // one that leads since a moment ago has not heard of them yet
+		voters, alive = m.without(s)
+	}
+	if s.Suffrage == raft.Voter && alive <= voters/2 {
+		return driver.Failed("remove "+string(s.ID), driver.ErrUnavailable, fmt.Errorf("of the %d voters that remain %d answer: the cluster would stop; bring one of them back first, or see: trihold cluster recover", voters, alive))
+	}
+	m.log.Info("inmem: a member is removed", "member", s.ID)
+	return changing(m.raft.RemoveServer(s.ID, 0, m.changeTime()))
+}
+
+// without counts the voters that there are without a server, and those of them that answer.
+func (m *member) without(s raft.Server) (voters, alive int) {
 	for _, other := range m.servers() {
 		if other.ID == s.ID || other.Suffrage != raft.Voter {
 			continue
@@ -350,9 +363,5 @@ func (m *member) remove(s raft.Server) error {
 			alive++
 		}
 	}
-	if s.Suffrage == raft.Voter && alive <= voters/2 {
-		return driver.Failed("remove "+string(s.ID), driver.ErrUnavailable, fmt.Errorf("of the %d voters that remain %d answer: the cluster would stop; bring one of them back first, or see: trihold cluster recover", voters, alive))
-	}
-	m.log.Info("inmem: a member is removed", "member", s.ID)
-	return changing(m.raft.RemoveServer(s.ID, 0, m.changeTime()))
+	return voters, alive
 }

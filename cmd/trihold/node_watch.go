@@ -22,6 +22,28 @@ type watched struct {
 	console console
 	json    bool
 	last    string
+	// outside is since when the node knows its cluster and is no member of it; zero if it
+	// is one. told is that this was said.
+	outside time.Time
+	told    bool
+}
+
+// joinWait is how long a node may be outside of its cluster before it is said: one that
+// joins is, at first.
+const joinWait = 10 * time.Second
+
+// warnOutside says once that the node was removed, which it may not know otherwise: the
+// members do not talk to it.
+func (w *watched) warnOutside(s *inmem.ClusterStatus) {
+	switch {
+	case len(s.Members) == 0 || slices.ContainsFunc(s.Members, func(m inmem.MemberStatus) bool { return m.Self }):
+		w.outside, w.told = time.Time{}, false
+	case w.outside.IsZero():
+		w.outside = time.Now()
+	case !w.told && time.Since(w.outside) > joinWait:
+		w.told = true
+		fmt.Fprintf(w.console.err, "%s is no member of its cluster any more; to have it there again, let it join with an empty directory\n", s.Name)
+	}
 }
 
 // watch tells of every change of a node until it ends, or ctx does.
@@ -34,6 +56,7 @@ func (w *watched) watch(ctx context.Context, m member, metrics *metricsServer) e
 		if err := w.tell(&s); err != nil {
 			return err
 		}
+		w.warnOutside(&s)
 		if s.Role == inmem.RoleStopped {
 			return w.ended(&s)
 		}
@@ -96,9 +119,6 @@ func nodeLine(s *inmem.ClusterStatus) string {
 	slices.Sort(names)
 	if len(names) > 0 {
 		parts = append(parts, "members "+strings.Join(names, ", "))
-	}
-	if len(names) > 0 && !slices.ContainsFunc(s.Members, func(m inmem.MemberStatus) bool { return m.Self }) {
-		parts = append(parts, s.Name+" itself is none: to have it in the cluster again, let it join with an empty directory")
 	}
 	return strings.Join(append(parts, troubles(s)...), "; ")
 }
