@@ -107,7 +107,7 @@ func (m *member) depart(f *failure) {
 	m.end(f.err)
 	m.background.Go(func() {
 		if r := m.raft; r != nil {
-			r.Shutdown() // what is stuck in a write of the log stays there
+			_ = within(closing, r.Shutdown()) // what is stuck in a write of the log stays there
 		}
 	})
 }

@@ -179,7 +179,7 @@ func needTables(u *driver.URL, name string, schema *driver.Schema) error {
 }
 
 // failedWait is how long a node that has failed may take to close.
-const failedWait = 5 * time.Second
+const failedWait = 10 * time.Second
 
 // closeMember closes a node. One that has failed may wait for a disk that never answers,
 // so that is not waited for.

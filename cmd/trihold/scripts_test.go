@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -98,18 +100,23 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ports sets variables to ports that are free.
+// ports sets variables to ports that are free. They are below those that the kernel
+// gives to outgoing connections, which might take one before its node listens.
 func ports(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: ports NAME...")
 	}
 	for _, name := range args {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		defer ln.Close() // so that each is another one
-		_, port, err := net.SplitHostPort(ln.Addr().String())
-		ts.Check(err)
-		ts.Setenv(name, port)
+		for {
+			port := fmt.Sprint(10000 + rand.N(20000))
+			ln, err := net.Listen("tcp", "127.0.0.1:"+port)
+			if err != nil {
+				continue // it is taken
+			}
+			defer ln.Close() // so that each is another one
+			ts.Setenv(name, port)
+			break
+		}
 	}
 }
 
