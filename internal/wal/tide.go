@@ -43,12 +43,12 @@ func (l *Log) openTide() (position, error) {
 	return found.position, nil
 }
 
-// mayBeTorn reports whether each byte of the magic is there or was never written, as
-// in a file whose first write a loss of power has torn.
+// mayBeTorn reports whether there is the magic, or as much of it as a loss of power left
+// of the first write of a file, with nothing behind it.
 func mayBeTorn(b []byte) bool {
 	for i := range floorMagic {
-		if b[i] != 0 && b[i] != floorMagic[i] {
-			return false
+		if b[i] != floorMagic[i] {
+			return isZero(b[i:])
 		}
 	}
 	return true

@@ -217,12 +217,14 @@ func TestAnOldCopyOfASegmentIsDetected(t *testing.T) {
 }
 
 func TestATideWithTheContentOfAnotherFileIsCorrupt(t *testing.T) {
-	dir := crashed(t, 21)
-	if err := os.WriteFile(filepath.Join(dir, tideName), []byte("a part of the last entry, exchanged"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := readAll(dir); !errors.Is(err, driver.ErrCorrupt) {
-		t.Errorf("got %v", err)
+	for _, content := range []string{"a part of the last entry, exchanged", "\x00\x00\x00\x00 a part that begins with zeros"} {
+		dir := crashed(t, 21)
+		if err := os.WriteFile(filepath.Join(dir, tideName), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readAll(dir); !errors.Is(err, driver.ErrCorrupt) {
+			t.Errorf("with %q: %v", content, err)
+		}
 	}
 }
 
