@@ -33,6 +33,7 @@ type introduction struct {
 	Epoch   uint64   `json:"epoch,omitempty"`
 	Format  uint32   `json:"format,omitempty"`
 	Members []string `json:"members,omitempty"` // their IDs
+	Leader  string   `json:"leader,omitempty"`  // its ID; empty: none is known
 }
 
 // introduceSelf answers methodIntroduce.
@@ -45,6 +46,8 @@ func (m *member) introduceSelf() ([]byte, error) {
 	if m.running.Load() {
 		in.Cluster, in.Epoch = hex.EncodeToString(id.cluster[:]), id.epoch
 		in.Format = m.store.published.Load().format
+		_, leader := m.raft.LeaderWithID()
+		in.Leader = string(leader)
 		for _, s := range m.servers() {
 			in.Members = append(in.Members, string(s.ID))
 		}

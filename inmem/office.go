@@ -1,6 +1,7 @@
 package inmem
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -116,7 +117,7 @@ func (m *member) settle(sub submission) error {
 	case sub.tenure.over.Load() && sub.future == nil:
 		return errNotLeading
 	case sub.future == nil:
-		return m.stillLeads(sub.tenure)
+		return m.stillLeads(m.life, sub.tenure)
 	}
 	err := sub.future.Error()
 	if err == nil {
@@ -133,10 +134,10 @@ func (m *member) settle(sub submission) error {
 	return driver.Failed("commit", driver.ErrUncertain, err)
 }
 
-// stillLeads makes sure that the answers of a batch without accepted commits are still
-// true: nobody else has decided anything meanwhile.
-func (m *member) stillLeads(t *tenure) error {
-	term, _, err := m.verifying.wait(m.life, m.verify)
+// stillLeads makes sure that what this node has answered is still true: nobody else has
+// decided anything before stillLeads was called.
+func (m *member) stillLeads(ctx context.Context, t *tenure) error {
+	term, _, err := m.verifying.wait(ctx, m.verify)
 	if err != nil || term != t.term {
 		return errNotLeading
 	}

@@ -58,12 +58,14 @@ func (m *member) free() int64 {
 func (m *member) peerLoop() {
 	t := time.NewTicker(max(m.c.Election/4, 20*time.Millisecond))
 	defer t.Stop()
+	var led time.Time // when this node has last heard of a leader
 	for {
 		select {
 		case <-t.C:
 		case <-m.life.Done():
 			return
 		}
+		led = m.watchLeader(led)
 		if m.store.tenure.Load() == nil {
 			m.peers.forget()
 			continue

@@ -26,6 +26,13 @@ func (p *progress) reached(index uint64) {
 	}
 }
 
+// has reports whether everything up to an entry has been published.
+func (p *progress) has(index uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.index >= index
+}
+
 // await waits until everything up to an entry has been published, or one of the contexts
 // ends.
 func (p *progress) await(ctx, life context.Context, index uint64) error {

@@ -90,6 +90,9 @@ func (m *member) confirmed(ctx context.Context, t *tenure) error {
 	return m.progress.await(ctx, m.life, index)
 }
 
+// caughtUp reports whether this node has published all that it knows to be committed.
+func (m *member) caughtUp() bool { return m.progress.has(m.raft.CommitIndex()) }
+
 // latest returns an up-to-date root if that can be had soon, and else what there is.
 func (m *member) latest(ctx context.Context) *root {
 	soon := m.c.Election

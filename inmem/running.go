@@ -54,7 +54,24 @@ func (m *member) prepare(ctx context.Context) error {
 	if err := m.ask(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	m.catchUp(ctx)
 	return nil
+}
+
+// catchUp waits for a moment until this node has all that was committed, so that who
+// opens it finds it there. Without a majority that would take for ever, and the node
+// must run to become part of one.
+func (m *member) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*m.c.Election)
+	defer cancel()
+	for wait := m.backoff(); ; wait.next() {
+		if _, err := m.current(ctx); err == nil {
+			return
+		}
+		if wait.until(ctx) != nil {
+			return
+		}
+	}
 }
 
 // empty returns the root of a member that has heard nothing yet.

@@ -11,8 +11,10 @@ import (
 type snapshot struct {
 	store *Store
 	root  *root // nil after Close
-	// tentative: on a member, the root may be an old one.
+	// tentative: on a member, the root may be an old one, unless this node leads in the
+	// tenure, if that is given.
 	tentative bool
+	tenure    *tenure
 }
 
 var _ driver.Snapshot = (*snapshot)(nil)
@@ -22,17 +24,27 @@ func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, erro
 	if err := s.usable(ctx, "begin"); err != nil {
 		return nil, err
 	}
-	r := s.published.Load()
-	if s.member != nil && !m.Tentative {
-		var err error
-		if r, err = s.member.read(ctx, m); err != nil {
-			return nil, err
-		}
+	r, t, err := s.latest(ctx, m)
+	if err != nil {
+		return nil, err
 	}
 	if r.fence != nil && r.fence.Closed && !m.Closed {
 		return nil, r.fence.Moved("begin")
 	}
-	return &snapshot{store: s, root: r, tentative: m.Tentative || m.MaxAge > 0}, nil
+	return &snapshot{store: s, root: r, tentative: t != nil || m.MaxAge > 0, tenure: t}, nil
+}
+
+// latest returns the root to begin with. With a tenure, it is the latest one if this node
+// leads in that tenure: which is not made sure of, for a tentative snapshot.
+func (s *Store) latest(ctx context.Context, m driver.Mode) (*root, *tenure, error) {
+	if s.member == nil {
+		return s.published.Load(), nil, nil
+	}
+	if t := s.tenure.Load(); m.Tentative && t != nil && s.member.caughtUp() {
+		return s.published.Load(), t, nil
+	}
+	r, err := s.member.read(ctx, m)
+	return r, nil, err
 }
 
 // Rev implements driver.Snapshot.
@@ -93,12 +105,11 @@ func (s *snapshot) Confirm(ctx context.Context) error {
 	if s.store.member == nil || !s.tentative {
 		return nil
 	}
-	r, err := s.store.member.read(ctx, driver.Mode{})
-	if err != nil {
-		return err
-	}
-	if r.index != s.root.index {
+	if s.tenure == nil {
 		return driver.Failed("confirm", driver.ErrConflict, nil)
+	}
+	if err := s.store.member.stillLeads(ctx, s.tenure); err != nil {
+		return driver.Failed("confirm", driver.ErrConflict, err)
 	}
 	return nil
 }

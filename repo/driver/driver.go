@@ -103,9 +103,9 @@ type Mode struct {
 	MaxAge time.Duration
 	// MinRev, with MaxAge, is the lowest revision allowed.
 	MinRev Rev
-	// Tentative allows any state that the store was ever in, for a caller who finds
-	// out whether it still holds: by a Commit with checks of what was read, or with
-	// Snapshot.Confirm.
+	// Tentative allows a state that is out of date, though it includes what this Store
+	// has acknowledged or returned before, for a caller who finds out whether it still
+	// holds: by a Commit with checks of what was read, or with Snapshot.Confirm.
 	Tentative bool
 	// Closed allows to read a store that a Fence has closed: what is there may be
 	// out of date, or not complete.
