@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -58,6 +59,10 @@ func failoverFaults() []Fault {
 		{
 			Name: "leader-transfer", Numbers: "F42", Break: leaderTransfer,
 			About: "the leadership is handed over five times under load",
+		},
+		{
+			Name: "leader-transfer-fails", Numbers: "F42", Break: leaderTransferFails,
+			About: "the leadership is to be handed over to a follower that is stopped, five times: nobody takes it, and the leader goes on",
 		},
 		{
 			Name: "quorum-lost", Numbers: "F03", Break: quorumLost,
@@ -157,6 +162,28 @@ func leaderTransfer(ctx context.Context, c *Cell) error {
 			c.Observe(1)
 		}
 		if err := c.flows(ctx, 50); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func leaderTransferFails(ctx context.Context, c *Cell) error {
+	for range 5 {
+		leader, err := c.Leader(ctx)
+		if err != nil {
+			return err
+		}
+		others := c.Others(leader)
+		to := others[c.Rand.IntN(len(others))]
+		if err := to.Pause(); err != nil {
+			return err
+		}
+		if _, err := operator.Send(ctx, leader.Dir, operator.Command{Do: operator.Transfer, Name: to.Name}); err != nil {
+			c.Observe(1)
+		}
+		err = c.flows(ctx, 50)
+		if err := errors.Join(err, to.Resume()); err != nil {
 			return err
 		}
 	}

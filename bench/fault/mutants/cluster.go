@@ -12,15 +12,15 @@ func Cluster() []Mutant {
 // reading is about reads that must include what anybody was told before.
 func reading() []Mutant {
 	return []Mutant{
-		{"view-without-asking-a-majority", "an old leader that was cut off or has slept shows what others have changed since", []Edit{{
+		{"lead-without-asking-a-majority", "an old leader that was cut off or has slept shows, and tells followers, what others have changed since", []Edit{{
 			File: "inmem/reading.go",
-			Old:  "		term, begun, err := m.verifying.wait(ctx, m.verify)\n",
-			New:  "		term, begun, err := t.term, time.Now(), error(nil)\n",
+			Old:  "	term, _, err := m.verifying.wait(ctx, m.verify)\n	if err == nil && term != t.term {\n",
+			New:  "	term, err := t.term, error(nil)\n	if err == nil && term != t.term {\n",
 		}}},
-		{"read-index-without-asking-a-majority", "followers read what an old leader takes for the newest", []Edit{{
+		{"read-what-the-leader-has-applied", "a leader shows less than a follower that has applied the same entries sooner", []Edit{{
 			File: "inmem/reading.go",
-			Old:  "	term, _, err := m.verifying.wait(ctx, m.verify)\n	if err != nil || term != t.term {\n		return nil, m.redirect()\n",
-			New:  "	if term, err := t.term, error(nil); err != nil || term != t.term {\n		return nil, m.redirect()\n",
+			Old:  "	return m.progress.await(ctx, m.life, index)",
+			New:  "	return m.progress.await(ctx, m.life, min(index, 1))",
 		}}},
 		{"read-before-the-entry-is-applied", "a follower answers with a state from before the question", []Edit{{
 			File: "inmem/reading.go",
@@ -35,7 +35,7 @@ func leading() []Mutant {
 	return []Mutant{
 		{"office-without-a-barrier", "a new leader decides and answers before it knows what the old one has acknowledged", []Edit{{
 			File: "inmem/office.go",
-			Old:  "err := m.raft.Barrier(m.c.Election).Error()",
+			Old:  "err := barrier.Error()",
 			New:  "err := error(nil)",
 		}}},
 		{"acknowledge-before-a-majority-has-it", "what a leader that is cut off has acknowledged is gone", []Edit{{

@@ -39,20 +39,19 @@ func nodeCommand(*syscalls.Link) *exec.Cmd {
 
 // cells are those that find most, first.
 var cells = []string{
-	"leader-isolated", "leader-isolated-with-reader", "leader-pause", "leader-transfer", "hasty-clients", "links-cut", "leader-kill", "follower-isolated", "snapshot-catch-up", "power-loss-torn",
+	"leader-isolated", "leader-pause", "leader-transfer", "hasty-clients", "links-cut", "leader-isolated-with-reader", "leader-transfer-fails", "leader-kill",
+	"power-loss-torn", "snapshot-catch-up",
 }
 
 func TestCells(t *testing.T) {
-	for seed := range 2 {
-		for _, name := range cells {
-			c := fault.Config{Node: nodeCommand, Replay: fmt.Sprintf("%s@inmem/quorum@%d", name, seed+1), Dir: t.TempDir()}
-			f, err := fault.Run(t.Context(), c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if cell := f.Cells[0]; !cell.Verdict.Good() {
-				t.Fatalf("%s: %s", cell.ID, cell.Why)
-			}
+	for _, name := range cells {
+		c := fault.Config{Node: nodeCommand, Replay: name + "@inmem/quorum@1", Dir: t.TempDir()}
+		f, err := fault.Run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cell := f.Cells[0]; !cell.Verdict.Good() {
+			t.Fatalf("%s: %s", cell.ID, cell.Why)
 		}
 	}
 }
