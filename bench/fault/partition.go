@@ -64,6 +64,7 @@ func partitionFaults() []Fault {
 		linksFault("links-slow", "F14", "every byte between nodes takes 10 to 30 ms longer, each way, for 1.5 s",
 			proxy.Flow{Delay: 10 * time.Millisecond, Jitter: 20 * time.Millisecond}),
 		linksFault("links-cut", "F17", "every connection between nodes is reset after 30,000 bytes, for 1.5 s", proxy.Flow{CutEvery: 30_000}),
+		linksFault("links-flip", "F18", "a bit is flipped in every 10,000 bytes between nodes, each way, for 1.5 s", proxy.Flow{FlipEvery: 10_000}),
 		{
 			Name: "links-narrow", Numbers: "F16", Break: linksNarrow,
 			About: "64 KiB a second between each two nodes, for 2 s, and the traffic fills it",
