@@ -65,7 +65,7 @@ func TestBuiltIndicesAreThoseThatWritingMakes(t *testing.T) {
 	}
 	// They are written to like any others.
 	s := thaw(got)
-	p, err := prepare(noteSchema.Driver(), &driver.Commit{Writes: []driver.Write{noteWrite(100_000)}})
+	p, err := prepare(noteSchema.Driver(), &driver.Commit{Writes: []driver.Write{noteWrite(100_000)}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestWhatIsWrittenWhileRecoveringIsInTheIndicesAfterwards(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			w = driver.Write{Kind: driver.Delete, Table: w.Table, Key: w.Key}
 		}
-		p, err := prepare(noteSchema.Driver(), &driver.Commit{Writes: []driver.Write{w}})
+		p, err := prepare(noteSchema.Driver(), &driver.Commit{Writes: []driver.Write{w}}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

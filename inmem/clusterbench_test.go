@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -13,23 +14,26 @@ import (
 // The three nodes of these benchmarks share a process and a disk.
 
 func BenchmarkClusterUpdate(b *testing.B) {
-	leader := leaderOf(b, newCluster(b, 3))
-	var n atomic.Uint64
-	for _, clients := range []int{1, 64, 256} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			b.SetParallelism(clients)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					i := n.Add(1)
-					c := &driver.Commit{Writes: []driver.Write{noteWrite(int64(i))}}
-					binary.LittleEndian.PutUint64(c.ID[:], i)
-					if _, err := leader.Commit(context.Background(), c); err != nil {
-						b.Error(err)
-						return
+	for _, nodes := range []int{1, 3} {
+		leader := leaderOf(b, newCluster(b, nodes))
+		var n atomic.Uint64
+		for _, clients := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("nodes=%d/clients=%d", nodes, clients), func(b *testing.B) {
+				b.SetParallelism(max(1, clients/runtime.GOMAXPROCS(0)))
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						i := n.Add(1)
+						c := &driver.Commit{Writes: []driver.Write{noteWrite(int64(i))}}
+						binary.LittleEndian.PutUint64(c.ID[:], i)
+						if _, err := leader.Commit(context.Background(), c); err != nil {
+							b.Error(err)
+							return
+						}
 					}
-				}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *Store) prepare(c *driver.Commit) (*prepared, error) {
 	if s.member != nil && int64(c.Size()+64*len(c.Writes)+segmentOverhead) > s.c.SegmentBytes {
 		return nil, driver.Failed("commit", driver.ErrUnavailable, fmt.Errorf("it does not fit into a log file of %d bytes", s.c.SegmentBytes))
 	}
-	p, err := prepare(s.schema, c)
+	p, err := prepare(s.schema, c, false)
 	if err == nil && p.load() {
 		err = s.prepareLoad(p)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -31,16 +31,16 @@ type ballot struct {
 }
 
 // confirmers ask the other voters. Each voter is asked one question at a time, so one
-// that does not answer is not asked more and more.
+// that does not answer is not asked more and more. It belongs to verify, of which one
+// call runs at a time.
 type confirmers struct {
-	mu   sync.Mutex
-	byID map[string]*confirmer // guarded by mu
+	byID map[string]chan question // each holds one: what to ask the voter next
 }
 
-// A confirmer asks one voter.
-type confirmer struct {
-	next *ballot // guarded by confirmers.mu: what to ask next
-	busy bool    // guarded by confirmers.mu: a goroutine asks
+// A question is what to ask one voter.
+type question struct {
+	to port.Target
+	*ballot
 }
 
 // verify returns the term in which this node led at a moment after verify was called.
@@ -60,12 +60,12 @@ func (m *member) verify() (uint64, error) {
 			have++
 		default:
 			asked++
-			m.confirming.ask(m, port.Target{Address: string(s.Address), ID: string(s.ID)}, b)
+			m.askVoter(question{port.Target{Address: string(s.Address), ID: string(s.ID)}, b})
 		}
 		voters++
 	}
-	ctx, cancel := context.WithTimeout(m.life, m.c.Election)
-	defer cancel()
+	timeout := time.NewTimer(m.c.Election)
+	defer timeout.Stop()
 	for have <= voters/2 {
 		if asked == 0 {
 			return 0, fmt.Errorf("%w: a majority does not confirm it", errNotLeading)
@@ -76,47 +76,45 @@ func (m *member) verify() (uint64, error) {
 			if yes {
 				have++
 			}
-		case <-ctx.Done():
-			return 0, fmt.Errorf("%w: a majority does not answer: %w", errNotLeading, context.Cause(ctx))
+		case <-timeout.C:
+			return 0, fmt.Errorf("%w: a majority does not answer", errNotLeading)
+		case <-m.life.Done():
+			return 0, context.Cause(m.life)
 		}
 	}
 	return term, nil
 }
 
-// ask puts a question to a voter, in the place of one that it has not been asked yet.
-func (c *confirmers) ask(m *member, to port.Target, b *ballot) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byID == nil {
-		c.byID = map[string]*confirmer{}
+// askVoter puts a question to a voter, in the place of one that it has not been asked yet.
+func (m *member) askVoter(q question) {
+	c := &m.confirming
+	next := c.byID[q.to.ID]
+	if next == nil {
+		if c.byID == nil {
+			c.byID = map[string]chan question{}
+		}
+		next = make(chan question, 1)
+		c.byID[q.to.ID] = next
+		m.background.Go(func() { m.confirm(next) })
 	}
-	k := c.byID[to.ID]
-	if k == nil {
-		k = &confirmer{}
-		c.byID[to.ID] = k
+	select {
+	case <-next:
+	default:
 	}
-	k.next = b
-	if !k.busy {
-		k.busy = true
-		go c.run(m, to, k)
-	}
+	next <- q
 }
 
-// run asks one voter until there is nothing to ask.
-func (c *confirmers) run(m *member, to port.Target, k *confirmer) {
+// confirm asks one voter, as long as the member lives. A voter that is gone is the port's
+// to find out.
+func (m *member) confirm(questions <-chan question) {
 	for {
-		c.mu.Lock()
-		b := k.next
-		k.next = nil
-		k.busy = b != nil
-		c.mu.Unlock()
-		if b == nil {
+		select {
+		case q := <-questions:
+			answer, err := m.port.Call(m.life, q.to, methodConfirm, binary.LittleEndian.AppendUint64(nil, q.term))
+			q.votes <- err == nil && len(answer) == 1 && answer[0] == 1
+		case <-m.life.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(m.life, m.c.Election)
-		answer, err := m.port.Call(ctx, to, methodConfirm, binary.LittleEndian.AppendUint64(nil, b.term))
-		cancel()
-		b.votes <- err == nil && len(answer) == 1 && answer[0] == 1
 	}
 }
 

@@ -35,12 +35,17 @@ func (m *member) officeLoop() {
 
 // takeOffice begins a tenure, unless this node does not lead.
 func (m *member) takeOffice() {
+	wait := m.backoff()
 	for m.raft.State() == raft.Leader && m.life.Err() == nil {
 		term, begun := m.raft.CurrentTerm(), time.Now()
 		barrier := m.raft.Barrier(m.c.Election)
 		err := barrier.Error()
 		if err != nil {
 			m.log.Debug("inmem: taking office", "node", m.c.Node, "term", term, "err", err)
+			if wait.until(m.life) != nil {
+				return
+			}
+			wait.next()
 			continue
 		}
 		if m.raft.CurrentTerm() != term {

@@ -12,9 +12,10 @@ import (
 // committer has little to do.
 type prepared struct {
 	commit *driver.Commit
-	rows   []preparedRow // one for each write
+	rows   []preparedRow  // one for each write
+	one    [1]preparedRow // room for them if there is one
 	// written finds a row by table and primary key; only for commits that write
-	// to a table with unique indices.
+	// more than one row, and to a table with unique indices.
 	written map[rowKey]struct{}
 	// repeated is set if two rows of the commit have the same values in a unique
 	// index.
@@ -52,14 +53,20 @@ type preparedRow struct {
 	unique []driver.Key
 }
 
-func prepare(s *driver.Schema, c *driver.Commit) (*prepared, error) {
-	p := &prepared{commit: c, rows: make([]preparedRow, len(c.Writes))}
+// prepare prepares a commit. One that was decided before is only to be applied.
+func prepare(s *driver.Schema, c *driver.Commit, decided bool) (*prepared, error) {
+	p := &prepared{commit: c}
+	if p.rows = p.one[:]; len(c.Writes) != 1 {
+		p.rows = make([]preparedRow, len(c.Writes))
+	}
 	for i := range c.Writes {
 		if err := p.rows[i].init(&c.Writes[i]); err != nil {
 			return nil, err
 		}
 	}
-	p.findRepeated()
+	if !decided || p.load() {
+		p.claim()
+	}
 	var err error
 	p.fence, p.fences, err = s.FenceOf(c.Writes)
 	if err != nil {
@@ -68,8 +75,27 @@ func prepare(s *driver.Schema, c *driver.Commit) (*prepared, error) {
 	return p, nil
 }
 
+// claim works out what the commit's rows claim in unique indices.
+func (p *prepared) claim() {
+	for i := range p.rows {
+		pr := &p.rows[i]
+		if pr.value == nil {
+			continue
+		}
+		for x, index := range pr.write.Table.Indices {
+			if index.Unique {
+				pr.claim(x)
+			}
+		}
+	}
+	p.findRepeated()
+}
+
 // findRepeated sets written and repeated.
 func (p *prepared) findRepeated() {
+	if len(p.rows) == 1 {
+		return
+	}
 	var claims map[rowKey]struct{}
 	for i := range p.rows {
 		pr := &p.rows[i]
@@ -115,11 +141,6 @@ func (pr *preparedRow) init(w *driver.Write) error {
 	if pr.value, err = w.Table.Decode(w.Data); err != nil {
 		return &driver.Error{Op: w.Kind.String(), Table: w.Table.Name, Key: w.Table.FormatKey(w.Key), Cause: err}
 	}
-	for x, index := range w.Table.Indices {
-		if index.Unique {
-			pr.claim(x)
-		}
-	}
 	return nil
 }
 
@@ -164,6 +185,10 @@ func hasNull(t *driver.Table, index *driver.Index, values driver.Key) bool {
 
 // writes reports whether the commit writes a row of a table with unique indices.
 func (p *prepared) writes(t *driver.Table, row any) bool {
+	if len(p.rows) == 1 {
+		w := p.rows[0].write
+		return w.Table == t && t.CompareKey(0, row, w.Key) == 0
+	}
 	var buf [128]byte
 	_, ok := p.written[rowKey{table: t, key: driver.Key(t.AppendKey(buf[:0], 0, row))}]
 	return ok

@@ -131,7 +131,7 @@ func (s *Store) recover(ctx context.Context, m manifest) (*root, error) {
 // replay applies a journal entry to a state, and calls record for each commit in it.
 func replay(schema *driver.Schema, work *state, entry []byte, record func(driver.Change)) error {
 	return decodeEntry(schema, entry, func(rev driver.Rev, c *driver.Commit) error {
-		p, err := prepare(schema, c)
+		p, err := prepare(schema, c, true)
 		if err != nil {
 			return err
 		}

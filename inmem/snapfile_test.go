@@ -23,7 +23,7 @@ func memberRoot(t *testing.T, rows int64) (*root, *recent) {
 	s := thaw(newRoot(noteSchema.Driver()))
 	changes := newRecent()
 	for id := range rows {
-		p, err := prepare(noteSchema.Driver(), &driver.Commit{ID: driver.CommitID{byte(id), byte(id >> 8), 1}, Writes: []driver.Write{noteWrite(id)}})
+		p, err := prepare(noteSchema.Driver(), &driver.Commit{ID: driver.CommitID{byte(id), byte(id >> 8), 1}, Writes: []driver.Write{noteWrite(id)}}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
