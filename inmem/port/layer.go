@@ -50,7 +50,15 @@ func (l *layer) Dial(a raft.ServerAddress, timeout time.Duration) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return l.stream(w), nil
+}
+
+// stream returns a connection on which Raft reads what was written, or an error.
+func (l *layer) stream(w *wire) net.Conn {
+	if l.port.c.TLS != nil {
+		return w
+	}
+	return &records{Conn: w}
 }
 
 // take hands a stream to Accept, or closes it if that does not want it in time.
@@ -58,7 +66,7 @@ func (l *layer) take(w *wire) {
 	patience := time.NewTimer(l.port.c.Handshake)
 	defer patience.Stop()
 	select {
-	case l.incoming <- w:
+	case l.incoming <- l.stream(w):
 		return
 	case <-patience.C:
 	case <-l.closed:
