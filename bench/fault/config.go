@@ -24,9 +24,13 @@ type Config struct {
 	Migrations bool
 	// Simulated is a store on a simulated disk; nil leaves those cells out.
 	Simulated *Simulated
-	Quick     bool   // of all, a dozen that tell most, and less traffic
-	Rounds    int    // how often each is run, with another seed; default 1
-	Seed      uint64 // default 1
+	// Recover makes the node in a directory, which nobody has open, the only member of
+	// its cluster, as an operator does when a quorum is lost for good; nil leaves that
+	// cell out.
+	Recover func(dir string) error
+	Quick   bool   // of all, a dozen that tell most, and less traffic
+	Rounds  int    // how often each is run, with another seed; default 1
+	Seed    uint64 // default 1
 	// Replay is the ID of a cell that is run alone, instead of all this.
 	Replay  string
 	Dir     string // where the directories are made; default that of temporary files

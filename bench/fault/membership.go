@@ -2,8 +2,11 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"trihold/bench/fault/damage"
 	"trihold/bench/fault/history"
 	"trihold/bench/fault/operator"
 )
@@ -25,6 +28,10 @@ func memberFaults() []Fault {
 				c.Observe(1)
 				return c.replace(ctx, m)
 			},
+		},
+		{
+			Name: "quorum-lost-for-good", Numbers: "F38", Break: quorumLostForGood,
+			About: "two disks of three are lost: the third node, which has everything, is made a cluster of its own, who was left behind is refused, and the others come in anew",
 		},
 		{
 			Name: "snapshot-catch-up", Numbers: "F41", Quick: true, Break: snapshotCatchUp,
@@ -143,3 +150,67 @@ func memberRemovedApart(ctx context.Context, c *Cell) error {
 	}
 	return c.letIn(ctx, m)
 }
+
+// quorumLostForGood loses one follower, then the leader. What was acknowledged between
+// is on both nodes that were left, and so is all that came before.
+func quorumLostForGood(ctx context.Context, c *Cell) error {
+	if c.run.config.Recover == nil {
+		return fmt.Errorf("nobody has said how to recover a node: %w", damage.ErrNothing)
+	}
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	followers := c.Others(leader)
+	behind, left := followers[0], followers[1]
+	if err := behind.Kill(); err != nil {
+		return err
+	}
+	if err := c.flows(ctx, 200); err != nil {
+		return err
+	}
+	if err := c.Kill(); err != nil {
+		return err
+	}
+	leader.in, behind.in = false, false
+	if err := c.run.config.Recover(left.Dir); err != nil {
+		return fmt.Errorf("recover %s: %w", left.Name, err)
+	}
+	c.Observe(1)
+	if err := left.Start(ctx); err != nil {
+		return fmt.Errorf("start %s, which was recovered: %w", left.Name, err)
+	}
+	if err := c.flows(ctx, 100); err != nil {
+		return err
+	}
+	for _, m := range []*Member{behind, leader} {
+		if err := c.comeBack(ctx, m); err != nil {
+			return err
+		}
+		if err := m.wipe(); err != nil {
+			return err
+		}
+		if err := c.letIn(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comeBack starts a member that a recovery has left behind. It may not take part in
+// anything again.
+func (c *Cell) comeBack(ctx context.Context, m *Member) error {
+	starting, cancel := context.WithTimeout(ctx, comeBackWait)
+	defer cancel()
+	if err := m.Start(starting); err != nil {
+		return ctx.Err() // as it should be
+	}
+	s, err := m.Status(ctx)
+	if err == nil && s.Leader != "" {
+		err = fmt.Errorf("%s was left behind by a recovery, and follows %s", m.Name, s.Leader)
+	}
+	return errors.Join(err, m.Kill())
+}
+
+// comeBackWait is how long a member that was left behind may try.
+const comeBackWait = 2 * time.Second

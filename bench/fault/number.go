@@ -47,7 +47,7 @@ func Numbers() []Number {
 		{"F35", "replica's store slow, full, refusing, truncating", ""},
 		{"F36", "replica that silently stopped", "a drill that restores on an interval"},
 		{"F37", "disk lost, begun anew from a replica or from peers", ""},
-		{"F38", "quorum lost for good", "a recovery that is part of a cell"},
+		{"F38", "quorum lost for good", ""},
 		{"F39", "restore, write, and restore again", ""},
 		{"F40", "two writers", ""},
 		{"F41", "follower that needs a snapshot under load", ""},

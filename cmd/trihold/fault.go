@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"trihold/bench/fault/syscalls"
 	"trihold/bench/report"
 	"trihold/bench/result"
+	"trihold/inmem"
 )
 
 type faultFlags struct {
@@ -99,6 +101,10 @@ func (f *faultFlags) run(cmd *cobra.Command, c console) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	f.config.Node, f.config.Simulated = nodeOf(exe), simulated()
+	f.config.Recover = func(dir string) error {
+		_, err := inmem.Recover(inmem.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+		return err
+	}
 	f.config.Command = commandLine(os.Args)
 	if f.out != "" {
 		if !strings.HasSuffix(f.out, ".json") {
