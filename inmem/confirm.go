@@ -95,7 +95,7 @@ func (m *member) askVoter(q question) {
 		}
 		next = make(chan question, 1)
 		c.byID[q.to.ID] = next
-		m.background.Go(func() { m.confirm(next) })
+		go m.confirm(next) // nobody waits for it: it holds nothing
 	}
 	select {
 	case <-next:

@@ -220,6 +220,7 @@ func (m *member) raftConfig() *raft.Config {
 	// This store decides when a snapshot is due, by bytes; see watchLoop. The log behind
 	// the older of the snapshots that are kept is kept, too.
 	c.SnapshotThreshold, c.SnapshotInterval, c.TrailingLogs = math.MaxUint64, time.Hour, 0
+	c.MaxAppendEntries = 16 // of up to 1 MiB, or one commit, each
 	c.NotifyCh = m.notify
 	c.ShutdownOnRemove = false // this node reads that it was removed, and says so
 	c.NoLegacyTelemetry = true
