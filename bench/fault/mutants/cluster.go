@@ -17,11 +17,18 @@ func reading() []Mutant {
 			Old:  "	term, _, err := m.verifying.wait(ctx, m.verify)\n	if err == nil && term != t.term {\n",
 			New:  "	term, err := t.term, error(nil)\n	if err == nil && term != t.term {\n",
 		}}},
-		{"read-what-the-leader-has-applied", "a leader shows less than a follower that has applied the same entries sooner", []Edit{{
-			File: "inmem/reading.go",
-			Old:  "	return m.progress.await(ctx, m.life, index)",
-			New:  "	return m.progress.await(ctx, m.life, min(index, 1))",
-		}}},
+		{"read-what-the-leader-had-applied", "a leader shows less than a follower that has applied the same entries sooner", []Edit{
+			{
+				File: "inmem/reading.go",
+				Old:  "		at := time.Now()\n		err := m.confirmed(ctx, t)\n",
+				New:  "		at, r := time.Now(), m.store.published.Load()\n		err := m.confirmed(ctx, t)\n",
+			},
+			{
+				File: "inmem/reading.go",
+				Old:  "			m.freshen(at)\n			return m.store.published.Load(), nil\n",
+				New:  "			m.freshen(at)\n			return r, nil\n",
+			},
+		}},
 		{"read-before-the-entry-is-applied", "a follower answers with a state from before the question", []Edit{{
 			File: "inmem/reading.go",
 			Old:  "r.index >= index {",
@@ -56,8 +63,26 @@ func leading() []Mutant {
 	}
 }
 
-// replicating is about what replicas make of the log.
+// replicating is about what snapshots do to the log.
 func replicating() []Mutant {
+	return []Mutant{
+		{"snapshot-of-an-older-state", "a snapshot says that it includes entries which it does not", []Edit{
+			{
+				File: "inmem/replica.go",
+				Old:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n",
+				New:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n	late *root\n",
+			},
+			{
+				File: "inmem/replica.go",
+				Old:  "	return frozen{r, r.store.published.Load()}, nil\n",
+				New:  "	late := r.late\n	if r.late = r.store.published.Load(); late == nil {\n		late = r.late\n	}\n	return frozen{r, late}, nil\n",
+			},
+		}},
+	}
+}
+
+// Replica returns the mutants of what a replica makes of an entry.
+func Replica() []Mutant {
 	return []Mutant{
 		{"forget-the-chain", "a batch takes effect that rests on one which did not happen", []Edit{
 			{
@@ -69,18 +94,6 @@ func replicating() []Mutant {
 				File: "inmem/replica.go",
 				Old:  "if f.hash != before.hash {",
 				New:  "if f.hash != before.hash && f.id.term == 0 {",
-			},
-		}},
-		{"snapshot-of-an-older-state", "a snapshot says that it includes entries which it does not", []Edit{
-			{
-				File: "inmem/replica.go",
-				Old:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n",
-				New:  "	ours []*batch // guarded by mu: submitted by this node, oldest first\n	late *root\n",
-			},
-			{
-				File: "inmem/replica.go",
-				Old:  "	return frozen{r, r.store.published.Load()}, nil\n",
-				New:  "	late := r.late\n	if r.late = r.store.published.Load(); late == nil {\n		late = r.late\n	}\n	return frozen{r, late}, nil\n",
 			},
 		}},
 	}

@@ -7,7 +7,8 @@
 // A [Mutant] is a fault: edits to the source text, and why each matters. Its
 // victim is the test program in the folder of that name, built with the mutant in
 // place of the real source by go test -overlay; for mutants of what only a cluster
-// does, it is the one in the folder cluster. Production code knows nothing of all this.
+// does, it is the one in the folder cluster, or the tests of package inmem. Production
+// code knows nothing of all this.
 //
 // # Running
 //

@@ -28,7 +28,7 @@ func root(t *testing.T) string {
 
 func TestEveryMutantStillFindsItsText(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range slices.Concat(All(), Cluster()) {
+	for _, m := range slices.Concat(All(), Cluster(), Replica()) {
 		if m.Name == "" || m.Why == "" || names[m.Name] {
 			t.Errorf("mutant %q has no name of its own, or no reason", m.Name)
 		}
