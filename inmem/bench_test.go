@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/btree"
 	"golang.org/x/sys/unix"
 
 	"trihold/repo"
@@ -290,4 +291,84 @@ func BenchmarkBody(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkDegree compares degrees of the tree of one index of a million rows, in rounds
+// that alternate: seeking a row, walking to the next one, and writing a row (which moves
+// it in the index) in batches of 1 and of 64. Each batch ends by publishing the tree.
+func BenchmarkDegree(b *testing.B) {
+	degrees := []int{16, 32, 64, 128}
+	o := &order{def: personSchema.Driver().Tables[0], n: 3}
+	rows := make([]*row, million)
+	for i := range rows {
+		p := newPerson(i)
+		rows[i] = &row{driver.Rev(i + 1), &p}
+	}
+	trees := make([]*tree, len(degrees))
+	for d, degree := range degrees {
+		before := heapNow()
+		trees[d] = btree.NewBTreeGOptions(o.less, btree.Options{Degree: degree, NoLocks: true})
+		for _, r := range rows {
+			trees[d].Set(r)
+		}
+		b.ReportMetric(float64(heapNow()-before)/million, fmt.Sprintf("B/row-%d", degree))
+	}
+	moves := make([][]*row, len(degrees)) // what each tree holds now, by number
+	for d := range moves {
+		moves[d] = slices.Clone(rows)
+	}
+	took := map[string][]float64{}
+	for b.Loop() {
+		for d, degree := range degrees {
+			for op, ns := range degreeRound(trees, moves[d], d) {
+				name := fmt.Sprintf("%s-%d-ns", op, degree)
+				took[name] = append(took[name], ns)
+			}
+		}
+	}
+	for name, all := range took {
+		slices.Sort(all)
+		b.ReportMetric(all[len(all)/2], name)
+	}
+}
+
+// degreeRound measures one tree once, in nanoseconds for one row.
+func degreeRound(trees []*tree, held []*row, d int) map[string]float64 {
+	const seeks, walks, length, writes = 20_000, 500, 100, 4096
+	took := map[string]float64{}
+	start := time.Now()
+	for range seeks {
+		_, _ = trees[d].Get(held[rand.IntN(len(held))])
+	}
+	took["seek"] = float64(time.Since(start).Nanoseconds()) / seeks
+	start = time.Now()
+	for range walks {
+		n := 0
+		trees[d].Ascend(held[rand.IntN(len(held))], func(*row) bool { n++; return n < length })
+	}
+	took["walk"] = float64(time.Since(start).Nanoseconds()) / (walks * length)
+	for _, batch := range []int{1, 64} {
+		start = time.Now()
+		for range writes / batch {
+			working := trees[d].Copy()
+			for range batch {
+				i := rand.IntN(len(held))
+				p := *held[i].value.(*person)
+				p.Score = rand.Int64N(100_000)
+				working.Delete(held[i])
+				held[i] = &row{held[i].rev + million, &p}
+				working.Set(held[i])
+			}
+			trees[d] = working
+		}
+		took[fmt.Sprintf("write%d", batch)] = float64(time.Since(start).Nanoseconds()) / writes
+	}
+	return took
+}
+
+func heapNow() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
