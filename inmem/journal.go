@@ -8,10 +8,10 @@ import (
 	"trihold/repo/driver"
 )
 
-// A journal makes entries durable in the order in which they are appended, and
-// shows them again, in that order, when the store is opened. It is used by one
-// goroutine at a time. It decides what durable means; the rest of the package
-// does not know whether an entry went to a file or to a majority of nodes.
+// A journal makes the entries of a store of one node durable, in the order in which they
+// are appended. It decides what durable means: on the disk, with the operating system,
+// or not at all. It belongs to the flusher. A member of a cluster has none: its batches
+// go through Raft (see office.go).
 type journal interface {
 	// append makes an entry durable and returns its index. The first
 	// wal.EntryHeader bytes are the journal's to use. The error is

@@ -1,5 +1,3 @@
-// Package remote carries errors between the processes of a measurement, so that
-// what was one of repo's errors still is, for errors.Is, on the other side.
 package remote
 
 import (

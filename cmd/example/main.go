@@ -1,5 +1,3 @@
-// Command example numbers the runs of a channel. Which backend it keeps them in is
-// decided by TRIHOLD_STORE: inmem:data, sqlite:app.db, rqlite:rq?managed=1.
 package main
 
 import (

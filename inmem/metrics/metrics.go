@@ -1,8 +1,3 @@
-// Package metrics shows what a member of a cluster knows to Prometheus.
-//
-// A [Collector] asks for an inmem.ClusterStatus whenever it is scraped, and makes
-// samples of it; nothing is counted twice, and nothing between two scrapes. What is
-// unknown, such as the lag of others on a node that does not lead, is left out.
 package metrics
 
 import (

@@ -1,9 +1,3 @@
-// Package lockfile lets one process at a time own something on disk: a
-// directory, or a file that several programs must not open at once.
-//
-// The lock is flock(2) on a file of its own, and ends with the process. Release
-// removes the file; a process that is killed leaves it behind, which means
-// nothing: the lock, not the file, is what counts.
 package lockfile
 
 import (

@@ -1,6 +1,3 @@
-// Package verify checks that a store is consistent in itself, for tests and for
-// the fault suite alike: it needs a snapshot and a schema, and no idea of what the
-// store should hold.
 package verify
 
 import (

@@ -1,8 +1,3 @@
-// Package vfs is the disk as the in-memory store's log and snapshots see it, so
-// that tests can own it: [OS] is the real one.
-//
-// The interfaces hold what durable files need and nothing else. Names are paths
-// of the operating system.
 package vfs
 
 import (
