@@ -322,9 +322,14 @@ func BenchmarkDegree(b *testing.B) {
 	took := map[string][]float64{}
 	for b.Loop() {
 		for d, degree := range degrees {
-			for op, ns := range trees[d].round() {
+			times, garbage := trees[d].round()
+			for op, ns := range times {
 				name := fmt.Sprintf("%s-%d-ns", op, degree)
 				took[name] = append(took[name], ns)
+			}
+			for batch, bytes := range garbage {
+				name := fmt.Sprintf("alloc%d-%d-B", batch, degree)
+				took[name] = append(took[name], bytes)
 			}
 		}
 	}
@@ -343,11 +348,12 @@ type degreeTree struct {
 	rows []*row
 }
 
-// round measures a tree once, in nanoseconds for one row.
-func (t *degreeTree) round() map[string]float64 {
+// round measures a tree once: times in nanoseconds for one row, and the bytes that a write
+// of one row allocates, by batch.
+func (t *degreeTree) round() (took map[string]float64, garbage map[int]float64) {
 	const seeks, walks, length, writes = 10_000, 200, 100, 1024
 	any := func() int { return rand.IntN(len(t.rows)) }
-	took := map[string]float64{}
+	took, garbage = map[string]float64{}, map[int]float64{}
 	start := threadTime()
 	for range seeks {
 		_, _ = t.tree.Get(t.rows[any()])
@@ -360,6 +366,7 @@ func (t *degreeTree) round() map[string]float64 {
 	}
 	took["walk"] = float64(threadTime()-start) / (walks * length)
 	for _, batch := range []int{1, 64} {
+		allocated := allocatedNow()
 		start = threadTime()
 		for range writes / batch {
 			working := t.tree.Copy()
@@ -374,8 +381,9 @@ func (t *degreeTree) round() map[string]float64 {
 			t.tree = working
 		}
 		took[fmt.Sprintf("write%d", batch)] = float64(threadTime()-start) / writes
+		garbage[batch] = float64(allocatedNow()-allocated) / writes
 	}
-	return took
+	return took, garbage
 }
 
 // threadTime returns the processor time that this thread has taken, in nanoseconds.
@@ -392,4 +400,10 @@ func heapNow() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+func allocatedNow() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
