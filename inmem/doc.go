@@ -1,19 +1,20 @@
 // Package inmem is the in-memory backend: every row is a Go object in RAM, and a
-// log and snapshots on disk bring the objects back after a restart.
+// log and snapshots on disk bring the objects back after a restart. A store is that of
+// one node, or a member of a Raft cluster.
 //
 // # The nouns
 //
 // A root is one immutable state of all tables: for each order of a table a
-// copy-on-write B-tree of rows, and a revision. The latest durable root is
-// published behind an atomic pointer. Reading takes the root and walks its trees:
-// readers wait for nobody and hold up nobody.
+// copy-on-write B-tree of rows, for its primary key a tree of hashes too, and a
+// revision. The latest durable root is published behind an atomic pointer. Reading
+// takes the root and walks its trees: readers wait for nobody and hold up nobody.
 //
 // The committer is the one goroutine that changes anything. It takes the commits
 // that are waiting, validates each against the working state (the published root
 // and everything accepted since), applies it there, and closes them as one batch.
-// The flusher is the goroutine that makes batches durable, in order, through the
-// journal: one write and one sync for a batch, however many commits it holds.
-// Then it publishes the batch's root, and only then are the commits acknowledged.
+// The flusher of a single node is the goroutine that makes batches durable, in order,
+// through the journal: one write and one sync for a batch, however many commits it
+// holds. Then it publishes the batch's root, and only then are the commits acknowledged.
 // While one batch is being synced the next one fills.
 //
 // A load (see driver.Load) takes the same way, as a batch of its own. A fence is
@@ -31,8 +32,11 @@
 // acknowledged has been applied. In the flusher's place, batches go through Raft, and
 // the replica of every member applies or rejects them by comparing what they rest on.
 // Nodes that do not lead run closures on their own rows and forward the commit. A read
-// that must be up to date takes the published root first and then makes sure that no
-// other node leads, or asks the leader up to which entry it must wait.
+// that must be up to date takes the leader's commit index, then makes sure by asking the
+// voters that no other node leads, and then waits for the root that includes that entry;
+// a node that does not lead asks the leader for such an index. A tentative snapshot (see
+// driver.Mode) of a leader takes the published root at once: the committer will validate
+// what was read, and Confirm makes sure where there is nothing to commit.
 //
 // Members talk through one port (package port). Their log, hard state and snapshots are
 // in package raftstore. A node whose disk fails or hangs, that meets an entry which it
@@ -61,7 +65,7 @@
 //
 // A commit without a majority waits, and is ErrUnavailable if it was not sent, or
 // ErrUncertain if it was. ViewStale needs no majority while the age that it allows has
-// not passed.
+// not passed. All members need the same schema, and memory for all rows.
 //
 // Damage to log or snapshots is detected by checksums. A torn last entry of the
 // log, which a crash can leave, is cut off; a damaged snapshot file is passed over

@@ -19,6 +19,11 @@
 // This is the only shape of a transaction that an in-memory log, a SQL
 // transaction and one HTTP request can all give with the same meaning.
 //
+// Because checks are validated, a transaction that writes need not begin on the latest
+// state: a [Mode] may ask for a tentative one, which a backend of several nodes has
+// without asking the others. A transaction that commits nothing has no checks, so the
+// caller confirms its Snapshot instead.
+//
 // # Moving a store
 //
 // Beside the tables of its schema every store has a small table of its own, its
