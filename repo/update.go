@@ -25,7 +25,8 @@ const (
 // call and the return.
 //
 // fn may run more than once: if what it read has changed before the commit,
-// Update runs it again, up to a bound, and then returns ErrConflict. If fn
+// Update runs it again, up to a bound, and then returns ErrConflict. The state that
+// fn sees is consistent and may be out of date, but no outcome rests on that. If fn
 // returns an error, nothing is written and Update returns that error. If fn
 // wrote nothing, Update is a View. fn must not call Update on the same Store: one
 // would wait for the other.
