@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"trihold/internal/vfs"
 	"trihold/repo/driver"
 )
 
@@ -23,6 +24,14 @@ const election = 200 * time.Millisecond
 // newCluster returns n members that began a cluster together, in this process.
 func newCluster(tb testing.TB, n int) []*Store {
 	tb.Helper()
+	return newClusterOn(tb, make([]vfs.FS, n))
+}
+
+// newClusterOn is newCluster with a member on each of some disks; nil is the operating
+// system's.
+func newClusterOn(tb testing.TB, disks []vfs.FS) []*Store {
+	tb.Helper()
+	n := len(disks)
 	var peers []Peer
 	for i := range n {
 		peers = append(peers, Peer{fmt.Sprintf("n%d", i+1), freeAddress(tb)})
@@ -33,7 +42,7 @@ func newCluster(tb testing.TB, n int) []*Store {
 	var wg sync.WaitGroup
 	for i, p := range peers {
 		wg.Go(func() {
-			c := Config{Dir: filepath.Join(dir, p.Name), Cluster: ClusterConfig{Node: p.Name, Listen: p.Address, Peers: peers, Election: election, Stable: election}}
+			c := Config{Dir: filepath.Join(dir, p.Name), FS: disks[i], Cluster: ClusterConfig{Node: p.Name, Listen: p.Address, Peers: peers, Election: election, Stable: election}}
 			stores[i], errs[i] = openMember(c)
 		})
 	}

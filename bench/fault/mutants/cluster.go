@@ -17,18 +17,6 @@ func reading() []Mutant {
 			Old:  "	term, _, err := m.verifying.wait(ctx, m.verify)\n	if err == nil && term != t.term {\n",
 			New:  "	term, err := t.term, error(nil)\n	if err == nil && term != t.term {\n",
 		}}},
-		{"read-what-the-leader-had-applied", "a leader shows less than a follower that has applied the same entries sooner", []Edit{
-			{
-				File: "inmem/reading.go",
-				Old:  "		at := time.Now()\n		err := m.confirmed(ctx, t)\n",
-				New:  "		at, r := time.Now(), m.store.published.Load()\n		err := m.confirmed(ctx, t)\n",
-			},
-			{
-				File: "inmem/reading.go",
-				Old:  "			m.freshen(at)\n			return m.store.published.Load(), nil\n",
-				New:  "			m.freshen(at)\n			return r, nil\n",
-			},
-		}},
 		{"read-before-the-entry-is-applied", "a follower answers with a state from before the question", []Edit{{
 			File: "inmem/reading.go",
 			Old:  "r.index >= index {",
@@ -81,9 +69,21 @@ func replicating() []Mutant {
 	}
 }
 
-// Replica returns the mutants of what a replica makes of an entry.
+// Replica returns the mutants of what a replica makes of an entry, and when.
 func Replica() []Mutant {
 	return []Mutant{
+		{"read-what-the-leader-had-applied", "a leader shows less than a follower that has applied the same entries sooner", []Edit{
+			{
+				File: "inmem/reading.go",
+				Old:  "		at := time.Now()\n		err := m.confirmed(ctx, t)\n",
+				New:  "		at, r := time.Now(), m.store.published.Load()\n		err := m.confirmed(ctx, t)\n",
+			},
+			{
+				File: "inmem/reading.go",
+				Old:  "			m.freshen(at)\n			return m.store.published.Load(), nil\n",
+				New:  "			m.freshen(at)\n			return r, nil\n",
+			},
+		}},
 		{"forget-the-chain", "a batch takes effect that rests on one which did not happen", []Edit{
 			{
 				File: "inmem/replica.go",

@@ -29,7 +29,7 @@ func TestEveryMutantOfTheClusterIsCaught(t *testing.T) {
 
 // What Raft itself keeps from happening, all but always, no process can be made to show.
 func TestEveryMutantOfAReplicaIsCaught(t *testing.T) {
-	catch(t, "./inmem", Replica(), "-test.run=TestAnEntry")
+	catch(t, "./inmem", Replica(), "-test.run=TestAnEntry|TestALeaderShows")
 }
 
 // catch expects the tests of a package to fail with each of some mutants, and to pass
