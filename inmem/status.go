@@ -98,7 +98,7 @@ type FsyncBucket struct {
 type SnapshotStatus struct {
 	Rev   int64   `json:"rev"`
 	Index uint64  `json:"index"`
-	AgeS  float64 `json:"age_s"`
+	AgeS  float64 `json:"age_s"` // of the state in it; -1 is unknown
 	Bytes int64   `json:"bytes"`
 }
 

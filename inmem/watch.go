@@ -103,11 +103,20 @@ func (m *member) snapshotStatus() SnapshotStatus {
 	if r == nil {
 		return SnapshotStatus{}
 	}
-	st := SnapshotStatus{Rev: int64(r.rev), Index: r.index, Bytes: m.snapshotted.Load()}
+	st := SnapshotStatus{Rev: int64(r.rev), Index: r.index, AgeS: -1, Bytes: m.snapshotSize()}
 	if r.time > 0 {
 		st.AgeS = time.Since(time.UnixMicro(r.time)).Seconds()
 	}
 	return st
+}
+
+// snapshotSize returns the size of the newest snapshot; 0 if there is none.
+func (m *member) snapshotSize() int64 {
+	all, err := m.files.snapshots.List()
+	if err != nil || len(all) == 0 {
+		return 0
+	}
+	return all[0].Size
 }
 
 // syncTimes counts how long writes of the log took, by powers of two of a microsecond.
@@ -146,10 +155,10 @@ func (t *syncTimes) status() FsyncStatus {
 			st.Buckets = append(st.Buckets, FsyncBucket{UpToUs: upTo, Count: sum})
 		}
 		if st.P50Us == 0 && 2*sum >= t.count && t.count > 0 {
-			st.P50Us = upTo
+			st.P50Us = min(upTo, st.MaxUs)
 		}
 		if st.P99Us == 0 && float64(sum) >= math.Ceil(0.99*float64(t.count)) && t.count > 0 {
-			st.P99Us = upTo
+			st.P99Us = min(upTo, st.MaxUs)
 		}
 	}
 	return st

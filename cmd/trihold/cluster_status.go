@@ -63,7 +63,11 @@ func printClusterStatus(out io.Writer, s *inmem.ClusterStatus) error {
 		line("fsync", "%s times, p50 %s, p99 %s, max %s", count(s.Fsync.Count), micros(s.Fsync.P50Us), micros(s.Fsync.P99Us), micros(s.Fsync.MaxUs))
 	}
 	if s.Snapshot.Index > 0 {
-		line("snapshot", "revision %s, %s, %v old", count(s.Snapshot.Rev), report.Bytes(s.Snapshot.Bytes), seconds(s.Snapshot.AgeS))
+		age := ""
+		if s.Snapshot.AgeS >= 0 {
+			age = fmt.Sprintf(", %v old", seconds(s.Snapshot.AgeS))
+		}
+		line("snapshot", "revision %s, %s%s", count(s.Snapshot.Rev), report.Bytes(s.Snapshot.Bytes), age)
 	} else {
 		line("snapshot", "none yet")
 	}

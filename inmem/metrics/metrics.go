@@ -73,7 +73,7 @@ var numbers = []number{
 }
 
 var (
-	info          = desc("info", "What this node is; always 1.", "node", "id", "cluster", "role", "leader", "state_hash")
+	info          = desc("info", "What this node is; always 1.", "node", "id", "cluster", "role", "leader")
 	memberVoter   = desc("member_voter", "1 for a member with a vote, 0 for one without.", "member")
 	memberLag     = desc("member_lag_entries", "How many log entries a member is behind the leader.", "member")
 	memberContact = desc("member_contact_seconds", "How long ago the leader has heard of a member.", "member")
@@ -109,7 +109,7 @@ func (c Collector) Collect(out chan<- prometheus.Metric) {
 	for _, n := range numbers {
 		sample(n.desc, n.kind, n.of(&s))
 	}
-	sample(info, prometheus.GaugeValue, 1, s.Name, s.ID, s.Cluster, string(s.Role), s.Leader, s.StateHash)
+	sample(info, prometheus.GaugeValue, 1, s.Name, s.ID, s.Cluster, string(s.Role), s.Leader)
 	for _, m := range s.Members {
 		sample(memberVoter, prometheus.GaugeValue, truth(m.Voter), m.Name)
 		sample(memberLag, prometheus.GaugeValue, float64(m.Lag), m.Name)

@@ -32,7 +32,7 @@ func TestAStatusIsSampled(t *testing.T) {
 		Fsync:   inmem.FsyncStatus{Count: 9, SumUs: 2e6, Buckets: []inmem.FsyncBucket{{UpToUs: 1000, Count: 8}}},
 	}, nil)
 	for _, want := range []string{
-		`trihold_info{cluster="cd",id="n1/ab",leader="n1",node="n1",role="leader",state_hash=""} 1`,
+		`trihold_info{cluster="cd",id="n1/ab",leader="n1",node="n1",role="leader"} 1`,
 		`trihold_term 3`, `trihold_revision 1234`, `trihold_leader 1`, `trihold_read_only 0`,
 		`trihold_member_voter{member="n2"} 0`, `trihold_member_lag_entries{member="n2"} 7`, `trihold_member_contact_seconds{member="n2"} 1.5`,
 		`trihold_table_rows{table="runs"} 5`,
