@@ -100,6 +100,8 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 		return nil
 	case <-ctx.Done():
 		return driver.Failed("commit", nil, ctx.Err())
+	case <-s.ended(): // the committer may be stuck, and Close waits for whoever is here
+		return driver.Failed("commit", nil, context.Cause(s.member.life))
 	}
 }
 

@@ -118,11 +118,11 @@ func (m *member) confirm(questions <-chan question) {
 	}
 }
 
-// serveConfirm answers whether this node is in no later term. Raft makes a term durable and
-// known before it votes in it.
+// serveConfirm answers whether this node is in no later term. Raft makes a term durable
+// before it votes in it.
 func (m *member) serveConfirm(payload []byte) ([]byte, error) {
 	if len(payload) != 8 {
 		return nil, driver.Failed("confirm", driver.ErrInvalid, fmt.Errorf("a term of %d bytes", len(payload)))
 	}
-	return []byte{flag(m.raft.CurrentTerm() <= binary.LittleEndian.Uint64(payload))}, nil
+	return []byte{flag(max(m.raft.CurrentTerm(), m.files.state.Term()) <= binary.LittleEndian.Uint64(payload))}, nil
 }

@@ -23,7 +23,7 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 	id := p.commit.ID
 	sent := m.unsettled.take(id)
 	rev, err := m.attempt(outer, p, sent)
-	out := outcomeOf(err)
+	out := outcomeOf(err, sent)
 	if out == settled { // as it mostly is, and then a context with a deadline would cost more
 		return rev, m.counted(err)
 	}
@@ -34,7 +34,7 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 		last := err
 		if wait.until(ctx) == nil {
 			rev, err = m.attempt(ctx, p, sent)
-			if out = outcomeOf(err); out == settled {
+			if out = outcomeOf(err, sent); out == settled {
 				return rev, m.counted(err)
 			}
 			continue
@@ -67,7 +67,10 @@ const (
 	open                   // it was sent
 )
 
-func outcomeOf(err error) outcome {
+// outcomeOf judges the error of an attempt. If the same was sent before, then only a
+// decision settles what has become of it: that nothing was written this time says nothing
+// of an earlier copy.
+func outcomeOf(err error, sent bool) outcome {
 	if err == nil {
 		return settled
 	}
@@ -77,8 +80,20 @@ func outcomeOf(err error) outcome {
 		return untried
 	case errors.Is(err, driver.ErrUncertain), errors.Is(err, port.ErrLost):
 		return open
+	case sent && !decided(err):
+		return untried
 	}
 	return settled
+}
+
+// decided reports whether an error is a leader's decision about a commit.
+func decided(err error) bool {
+	for _, decision := range []error{driver.ErrConflict, driver.ErrExists, driver.ErrMoved, driver.ErrTooLarge, driver.ErrInvalid, driver.ErrReadOnly} {
+		if errors.Is(err, decision) {
+			return true
+		}
+	}
+	return false
 }
 
 // attempt sends a commit once, to this node's committer or to the leader. The context's

@@ -40,10 +40,11 @@ type introduction struct {
 func (m *member) introduceSelf() ([]byte, error) {
 	id := m.identity()
 	in := introduction{Name: id.name, ID: id.id(), Address: m.c.Advertise}
-	if m.store.schema != nil {
+	running := m.running.Load()
+	if running || len(m.c.Peers) > 0 { // before that, a node that joins may be about to get its schema
 		in.Schema = m.store.schema.Describe()
 	}
-	if m.running.Load() {
+	if running {
 		in.Cluster, in.Epoch = hex.EncodeToString(id.cluster[:]), id.epoch
 		in.Format = m.store.published.Load().format
 		_, leader := m.raft.LeaderWithID()

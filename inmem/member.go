@@ -55,6 +55,7 @@ type member struct {
 
 	unsettled unsettled
 	peers     peers
+	changes   sync.Mutex // held while this leader changes the members: what it has checked must still be so
 
 	logged     atomic.Int64 // bytes applied since the last snapshot
 	elections  atomic.Int64
@@ -63,6 +64,7 @@ type member struct {
 	syncs      syncTimes
 	background sync.WaitGroup
 
+	manifest     sync.Mutex           // held while the manifest of a running member is changed
 	snapshotting sync.Mutex           // held while a snapshot is written because the log has grown
 	snapshotted  atomic.Int64         // bytes of the newest snapshot
 	newest       atomic.Pointer[root] // of which is the newest snapshot; without its tables
@@ -106,7 +108,7 @@ func (m *member) depart(f *failure) {
 	}
 	m.end(f.err)
 	m.background.Go(func() {
-		if r := m.raft; r != nil {
+		if r := m.engine.Load(); r != nil {
 			_ = within(closing, r.Shutdown()) // what is stuck in a write of the log stays there
 		}
 	})

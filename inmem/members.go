@@ -120,7 +120,7 @@ func (s *Store) command(ctx context.Context, c Command) error {
 		} else {
 			_, err = m.callLeader(ctx, methodCommand, payload)
 		}
-		if outcomeOf(err) != untried {
+		if outcomeOf(err, false) != untried {
 			return err
 		}
 		if stop := wait.until(ctx); stop != nil {
@@ -151,6 +151,8 @@ func (m *member) do(c Command) error {
 	if c.Do == DoTransfer {
 		return m.transfer(c.Name)
 	}
+	m.changes.Lock()
+	defer m.changes.Unlock()
 	s, err := m.server(c.Name)
 	if err != nil {
 		return driver.Failed(string(c.Do)+" "+c.Name, nil, err)
@@ -182,7 +184,7 @@ func (m *member) transfer(to string) error {
 		}
 		f = m.raft.LeadershipTransferToServer(s.ID, s.Address)
 	}
-	if err := f.Error(); err != nil {
+	if err := m.await(f); err != nil {
 		return driver.Failed("transfer "+to, driver.ErrUnavailable, err)
 	}
 	return nil

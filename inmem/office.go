@@ -39,7 +39,7 @@ func (m *member) takeOffice() {
 	for m.raft.State() == raft.Leader && m.life.Err() == nil {
 		term, begun := m.raft.CurrentTerm(), time.Now()
 		barrier := m.raft.Barrier(m.c.Election)
-		err := barrier.Error()
+		err := m.await(barrier)
 		if err != nil {
 			m.log.Debug("inmem: taking office", "node", m.c.Node, "term", term, "err", err)
 			if wait.until(m.life) != nil {
@@ -69,7 +69,10 @@ func (m *member) takeOffice() {
 
 // endTenure ends a tenure, and begins another one if this node still leads.
 func (m *member) endTenure(t *tenure) {
-	if !t.end() {
+	t.submitting.Lock()
+	ended := t.end()
+	t.submitting.Unlock()
+	if !ended {
 		return
 	}
 	m.store.tenure.CompareAndSwap(t, nil)
@@ -93,15 +96,26 @@ func (m *member) replicateLoop() {
 	go m.settleLoop(settling)
 	for b := range m.store.batches {
 		sub := submission{batch: b}
-		if b.root != nil && !b.tenure.over.Load() {
-			b.submitted = time.Now()
-			putFrame(b, b.submitted)
-			m.replica.expect(b)
-			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)
+		if b.root != nil {
+			sub.future = m.submit(b)
 		}
 		settling <- sub
 	}
 	close(settling)
+}
+
+// submit hands a batch to Raft, unless its tenure is over. The tenure does not end
+// meanwhile: the next one begins behind all that this one has submitted.
+func (m *member) submit(b *batch) raft.ApplyFuture {
+	b.tenure.submitting.Lock()
+	defer b.tenure.submitting.Unlock()
+	if b.tenure.over.Load() {
+		return nil
+	}
+	b.submitted = time.Now()
+	putFrame(b, b.submitted)
+	m.replica.expect(b)
+	return m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)
 }
 
 func (m *member) settleLoop(settling <-chan submission) {
@@ -126,10 +140,14 @@ func (m *member) settle(sub submission) error {
 	}
 	err := sub.future.Error()
 	if err == nil {
-		if err, failed := sub.future.Response().(error); failed {
+		switch err, _ := sub.future.Response().(error); {
+		case err == nil:
+			return nil
+		case errors.Is(err, errRejected): // everywhere
 			return fmt.Errorf("%w: %w", errNotLeading, err)
+		default: // it is committed, and this node has failed before it could apply it
+			return driver.Failed("commit", driver.ErrUncertain, err)
 		}
-		return nil
 	}
 	for _, harmless := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress, wal.ErrNoSpace, driver.ErrTooLarge} {
 		if errors.Is(err, harmless) { // it was not appended to the log

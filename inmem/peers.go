@@ -185,6 +185,10 @@ func (m *member) alive(id string) bool {
 // promoteSteady makes voters of the non-voters that want it and have kept up for long
 // enough, one at a time.
 func (m *member) promoteSteady() {
+	if !m.changes.TryLock() {
+		return
+	}
+	defer m.changes.Unlock()
 	for _, s := range m.servers() {
 		p := m.peers.get(string(s.ID))
 		if s.Suffrage == raft.Voter || !p.Votes || p.steady.IsZero() || time.Since(p.steady) < m.c.Stable {
@@ -199,15 +203,15 @@ func (m *member) promoteSteady() {
 
 func (m *member) promote(s raft.Server) error {
 	m.log.Info("inmem: a member becomes a voter", "member", s.ID)
-	return changing(m.raft.AddVoter(s.ID, s.Address, 0, m.changeTime()))
+	return m.changing(m.raft.AddVoter(s.ID, s.Address, 0, m.changeTime()))
 }
 
 // changeTime is how long a change of the members may wait to begin.
 func (m *member) changeTime() time.Duration { return 10 * m.c.Election }
 
 // changing waits for a change of the members.
-func changing(f raft.Future) error {
-	err := f.Error()
+func (m *member) changing(f raft.Future) error {
+	err := m.await(f)
 	switch {
 	case err == nil:
 		return nil
@@ -264,6 +268,8 @@ func (m *member) ask(ctx context.Context) error {
 		}
 	}
 	m.c.Join = nil
+	m.manifest.Lock()
+	defer m.manifest.Unlock()
 	found, err := readManifest(m.store.c.FS, m.store.c.Dir)
 	if err != nil {
 		return err
@@ -309,6 +315,11 @@ func (m *member) serveJoin(from port.Peer, payload []byte) ([]byte, error) {
 	if err := json.Unmarshal(payload, &j); err != nil || j.ID != from.ID() {
 		return nil, driver.Failed("join", driver.ErrInvalid, fmt.Errorf("%q asks for %q: %v", from.ID(), j.ID, err))
 	}
+	if id := m.identity(); from.Cluster != id.cluster || from.Epoch != id.epoch {
+		return nil, driver.Failed("join", driver.ErrInvalid, fmt.Errorf("node %s belongs to cluster %x, epoch %d, and this is cluster %x, epoch %d; %s", from.Name, from.Cluster, from.Epoch, id.cluster, id.epoch, remedyRejoin))
+	}
+	m.changes.Lock()
+	defer m.changes.Unlock()
 	if err := m.take(j); err != nil {
 		if errors.Is(err, errNotLeading) {
 			return nil, m.redirect()
@@ -329,7 +340,11 @@ func (m *member) take(j joining) error {
 			return driver.Failed("join", driver.ErrInvalid, fmt.Errorf("%s is the address of member %s", j.Address, name))
 		case name != j.Name:
 			continue
-		case m.alive(string(s.ID)):
+		}
+		if !m.alive(string(s.ID)) {
+			m.askPeers() // one that leads since a moment ago has not heard of it yet
+		}
+		if m.alive(string(s.ID)) {
 			return driver.Failed("join", driver.ErrUnavailable, fmt.Errorf("there is a node %s already, and it answers; choose another name, or stop it", name))
 		}
 		if err := m.remove(s); err != nil {
@@ -337,7 +352,7 @@ func (m *member) take(j joining) error {
 		}
 	}
 	m.log.Info("inmem: a node joins", "member", j.ID, "address", j.Address)
-	return changing(m.raft.AddNonvoter(raft.ServerID(j.ID), raft.ServerAddress(j.Address), 0, m.changeTime()))
+	return m.changing(m.raft.AddNonvoter(raft.ServerID(j.ID), raft.ServerAddress(j.Address), 0, m.changeTime()))
 }
 
 // remove takes a member out, unless what remains could not go on.
@@ -351,7 +366,7 @@ func (m *member) remove(s raft.Server) error {
 		return driver.Failed("remove "+string(s.ID), driver.ErrUnavailable, fmt.Errorf("of the %d voters that remain %d answer: the cluster would stop; bring one of them back first, or see: trihold cluster recover", voters, alive))
 	}
 	m.log.Info("inmem: a member is removed", "member", s.ID)
-	return changing(m.raft.RemoveServer(s.ID, 0, m.changeTime()))
+	return m.changing(m.raft.RemoveServer(s.ID, 0, m.changeTime()))
 }
 
 // without counts the voters that there are without a server, and those of them that answer.

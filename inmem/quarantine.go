@@ -17,6 +17,8 @@ const quarantineDir = "quarantined"
 // the others are.
 func (m *member) markQuarantined(why error) error {
 	fsys, dir := m.store.c.FS, m.store.c.Dir
+	m.manifest.Lock()
+	defer m.manifest.Unlock()
 	found, err := readManifest(fsys, dir)
 	if err != nil {
 		return err

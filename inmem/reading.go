@@ -15,7 +15,8 @@ import (
 // includes all that anybody was told before read was called.
 func (m *member) read(ctx context.Context, mode driver.Mode) (*root, error) {
 	if mode.MaxAge > 0 {
-		if r := m.store.published.Load(); m.age() <= mode.MaxAge && r.rev >= mode.MinRev && m.stopped() == nil {
+		young := m.age() <= mode.MaxAge // looked at first: the root may be replaced meanwhile
+		if r := m.store.published.Load(); young && r.rev >= mode.MinRev && m.stopped() == nil {
 			return r, nil
 		}
 	}

@@ -166,6 +166,9 @@ func (m *member) beginEpoch() error {
 	if err != nil {
 		return err
 	}
+	if why := found.Member.Quarantined; why != "" {
+		return fmt.Errorf("the state in %s is not to be believed (%s); recover with another member: %w", m.store.c.Dir, why, driver.ErrCorrupt)
+	}
 	found.Member.Epoch++
 	if err := found.write(m.store.c.FS, m.store.c.Dir); err != nil {
 		return unavailable(err)

@@ -87,7 +87,9 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	a.publish()
-	r.m.progress.reached(logs[len(logs)-1].Index)
+	if r.m.stopped() == nil {
+		r.m.progress.reached(logs[len(logs)-1].Index)
+	}
 	return results
 }
 

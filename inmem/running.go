@@ -196,17 +196,13 @@ func (m *member) startRaft() error {
 		Stream: m.port.Stream(), ServerAddressProvider: m.port.Provider(), MaxPool: 3,
 		Timeout: max(2*m.c.Election, time.Second), Logger: newRaftLogger(m.log, m.c.Node),
 	})
-	cached, err := raft.NewLogCache(512, m.files.log)
-	if err != nil {
-		return err
-	}
-	r, err := raft.NewRaft(m.raftConfig(), m.replica, cached, votes{m.files.state, m}, m.files.snapshots, m.transport)
+	r, err := raft.NewRaft(m.raftConfig(), m.replica, &entries{Log: m.files.log, m: m}, votes{m.files.state, m}, m.files.snapshots, m.transport)
 	if err != nil {
 		return fmt.Errorf("start raft: %w", errors.Join(err, m.replica.unrestored))
 	}
 	m.raft = r
 	m.engine.Store(r)
-	return nil
+	return m.stopped() // who failed before that could not stop Raft
 }
 
 // raftConfig returns how Raft runs here.
@@ -288,6 +284,19 @@ func within(d time.Duration, f raft.Future) error {
 		return err
 	case <-time.After(d):
 		return fmt.Errorf("not done after %v: %w", d, context.DeadlineExceeded)
+	}
+}
+
+// await waits for a future of Raft as long as this node takes part: what is on its way to
+// the state machine when Raft ends is never answered (as of v1.8.0).
+func (m *member) await(f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-m.life.Done():
+		return raft.ErrRaftShutdown
 	}
 }
 

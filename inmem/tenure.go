@@ -1,6 +1,9 @@
 package inmem
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A tenure is a time in which the committer of this store decides alone, with nobody
 // before it whose batches could still happen: in the store of a single node, from one
@@ -11,6 +14,7 @@ import "sync/atomic"
 type tenure struct {
 	term, nonce uint64 // zero in the store of a single node
 	over        atomic.Bool
+	submitting  sync.Mutex // held while a batch is submitted to Raft, and when the tenure ends because one did not happen
 }
 
 // end ends a tenure, and reports whether that is news.

@@ -47,8 +47,10 @@ const maxAstray = 50
 // v1.8.0), and refuses everything that the leader sends; opening the store again helps.
 func (m *member) watchIndex(times int) int {
 	last, err := m.files.log.LastIndex()
-	snapshot, _ := m.newestSnapshot()
-	if err != nil || m.raft.LastIndex() <= max(last, snapshot) {
+	if err != nil || m.raft.LastIndex() <= last {
+		return 0
+	}
+	if snapshot, _ := m.newestSnapshot(); m.raft.LastIndex() <= snapshot { // this one opens files
 		return 0
 	}
 	return times + 1

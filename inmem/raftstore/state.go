@@ -168,21 +168,36 @@ func (s *State) GetUint64(key []byte) (uint64, error) {
 	return binary.LittleEndian.Uint64(v), nil
 }
 
+// number returns a value as a number, 0 if it is none.
+func number(value []byte) uint64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(value)
+}
+
 // SetUint64 implements raft.StableStore.
 func (s *State) SetUint64(key []byte, v uint64) error {
 	return s.Set(key, binary.LittleEndian.AppendUint64(nil, v))
 }
 
-// Set implements raft.StableStore. After an error other than driver.ErrTooLarge it is
-// not known what is on the disk, and every further call fails.
+// Set implements raft.StableStore. The term does not go back. After an error other than
+// driver.ErrTooLarge and driver.ErrInvalid it is not known what is on the disk, and every
+// further call fails.
 func (s *State) Set(key, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != nil {
 		return s.failed
 	}
-	if old, ok := s.now.values[string(key)]; ok && bytes.Equal(old, value) {
+	old, ok := s.now.values[string(key)]
+	if ok && bytes.Equal(old, value) {
 		return nil
+	}
+	if ok && string(key) == keyTerm && number(value) < number(old) {
+		// Raft answers heartbeats beside its main goroutine (as of v1.8.0), and may be about
+		// to store the term of one when it has voted in a later term meanwhile.
+		return fmt.Errorf("write hard state: term %d would follow term %d: %w", number(value), number(old), driver.ErrInvalid)
 	}
 	next := stateCopy{sequence: s.now.sequence + 1, values: maps.Clone(s.now.values)}
 	next.values[string(key)] = append([]byte{}, value...)

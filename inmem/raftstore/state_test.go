@@ -64,6 +64,16 @@ func TestTheHardStateIsReadAsItWasSet(t *testing.T) {
 	_ = s.Close()
 }
 
+func TestTheTermDoesNotGoBack(t *testing.T) {
+	s := createState(t, simdisk.New(simdisk.Config{}))
+	if err := s.SetUint64([]byte(keyTerm), 2); !errors.Is(err, driver.ErrInvalid) {
+		t.Errorf("term 2 after term 3: %v", err)
+	}
+	if err := s.SetUint64([]byte(keyTerm), 4); err != nil || s.Term() != 4 {
+		t.Errorf("term %d after term 3: %v", s.Term(), err)
+	}
+}
+
 func TestAnExistingHardStateIsNotMadeAgainAndAMissingOneNotOpened(t *testing.T) {
 	disk := simdisk.New(simdisk.Config{})
 	if _, err := OpenState(stateOn(disk)); !errors.Is(err, driver.ErrCorrupt) {

@@ -30,18 +30,18 @@ func leading() []Mutant {
 	return []Mutant{
 		{"office-without-a-barrier", "a new leader decides and answers before it knows what the old one has acknowledged", []Edit{{
 			File: "inmem/office.go",
-			Old:  "err := barrier.Error()",
+			Old:  "err := m.await(barrier)",
 			New:  "err := error(nil)",
 		}}},
 		{"acknowledge-before-a-majority-has-it", "what a leader that is cut off has acknowledged is gone", []Edit{{
 			File: "inmem/office.go",
-			Old:  "			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n",
-			New:  "			sub.future = m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n			b.answer(nil)\n",
+			Old:  "	return m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n",
+			New:  "	f := m.raft.ApplyLog(raft.Log{Data: b.entry}, 0)\n	b.answer(nil)\n	return f\n",
 		}}},
 		{"deny-what-is-uncertain", "a commit is said not to have happened, and happens", []Edit{{
 			File: "inmem/office.go",
-			Old:  "	return driver.Failed(\"commit\", driver.ErrUncertain, err)",
-			New:  "	return driver.Failed(\"commit\", driver.ErrUnavailable, err)",
+			Old:  "	return driver.Failed(\"commit\", driver.ErrUncertain, err)\n}",
+			New:  "	return driver.Failed(\"commit\", driver.ErrUnavailable, err)\n}",
 		}}},
 		{"forget-what-was-accepted", "a commit that is sent again to another leader is done twice, or refused though it was done", []Edit{{
 			File: "inmem/committer.go",

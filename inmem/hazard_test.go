@@ -1,0 +1,126 @@
+package inmem
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"trihold/inmem/port"
+	"trihold/internal/wal"
+	"trihold/repo/driver"
+)
+
+// shortly returns a context that ends when a cluster without faults would long have
+// answered.
+func shortly(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), 3*election)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func TestACommitThatIsInTheLogOfANodeThatFailedIsUncertain(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	write(t, s, 1)
+	leaderOf(t, []*Store{s})
+	s.member.failure.Store(&failure{err: errors.New("its disk hangs")}) // and it has not been told to its callers yet
+	_, err := s.Commit(shortly(t), &driver.Commit{ID: commitID(2), Writes: []driver.Write{noteWrite(2)}})
+	if !errors.Is(err, driver.ErrUncertain) {
+		t.Errorf("a commit that a majority has, and its node could not apply: %v", err)
+	}
+}
+
+func TestACommitThatMayHaveBeenSentIsNotUnavailable(t *testing.T) {
+	s, err := openMember(Config{Dir: t.TempDir(), Cluster: ClusterConfig{Node: "n1", Listen: freeAddress(t), Election: election, Reserve: 1 << 62}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	leaderOf(t, []*Store{s})
+	for s.member.readOnly() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	c := &driver.Commit{ID: commitID(2), Writes: []driver.Write{noteWrite(2)}}
+	if _, err := s.Commit(shortly(t), c); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("a first attempt at a store without space: %v", err)
+	}
+	s.member.unsettled.add(c.ID) // an earlier copy was lost on its way
+	if _, err := s.Commit(shortly(t), c); !errors.Is(err, driver.ErrUncertain) {
+		t.Errorf("a further attempt at a store without space: %v", err)
+	}
+	if !s.member.unsettled.take(c.ID) {
+		t.Error("it is forgotten that a copy may be on its way")
+	}
+}
+
+func TestANewLeaderDoesNotTakeAMemberForGoneThatItHasNotHeardOf(t *testing.T) {
+	stores := newCluster(t, 3)
+	write(t, stores[0], 1)
+	leader := leaderOf(t, stores)
+	other := stores[0]
+	if other == leader {
+		other = stores[1]
+	}
+	leader.member.peers.forget() // as it is when a tenure begins
+	id := identity{name: other.member.c.Node, dir: newDirID()}
+	err := leader.member.take(joining{Name: id.name, ID: id.id(), Address: freeAddress(t)})
+	if !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("a second node of the name of a member is taken in: %v", err)
+	}
+	if n := leader.member.voters(); n != 3 {
+		t.Errorf("of 3 voters %d are left", n)
+	}
+}
+
+func TestANodeOfAnotherClusterIsNotTakenIn(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	write(t, s, 1)
+	stranger := port.Peer{Hello: port.Hello{Cluster: wal.StoreID{1}, Epoch: 1, Name: "n9", Dir: newDirID()}, Purpose: port.Introduction}
+	payload := []byte(`{"name":"n9","id":"` + stranger.ID() + `","address":"127.0.0.1:1"}`)
+	if _, err := s.member.serveJoin(stranger, payload); !errors.Is(err, driver.ErrInvalid) {
+		t.Errorf("a node of another cluster asks to be taken in: %v", err)
+	}
+}
+
+func TestAnEntryThatCannotBeReadEndsTheNodeAndNotTheProgram(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	write(t, s, 1)
+	e := &entries{Log: s.member.files.log, m: s.member}
+	last, err := e.LastIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.GetLog(last+1, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("an entry that is not there: %v", err)
+	}
+	if err := s.member.files.log.Close(); err != nil { // nothing can be read any more
+		t.Fatal(err)
+	}
+	go func() { _ = e.GetLog(last, new(raft.Log)) }()
+	for deadline := time.Now().Add(5 * time.Second); s.member.stopped() == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a node that cannot read its log goes on")
+		}
+	}
+}
+
+func TestEntriesInMemoryAreThoseOfTheLog(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	e := &entries{m: s.member}
+	for i := range uint64(3 * heldEntries) {
+		e.keep([]*raft.Log{{Index: i + 1, Data: make([]byte, 10)}})
+	}
+	if n := len(e.held); n != heldEntries || e.bytes != 10*n || e.find(3*heldEntries) == nil || e.find(2*heldEntries) != nil {
+		t.Errorf("%d entries of %d bytes are held", n, e.bytes)
+	}
+	e.keep([]*raft.Log{{Index: 3*heldEntries + 1, Data: make([]byte, heldBytes)}})
+	if e.bytes > heldBytes || e.find(3*heldEntries) != nil {
+		t.Errorf("%d entries of %d bytes are held after a large one", len(e.held), e.bytes)
+	}
+	e.keep([]*raft.Log{{Index: 5 * heldEntries}}) // behind a snapshot
+	if len(e.held) != 1 || e.find(5*heldEntries) == nil {
+		t.Errorf("%d entries are held after a gap", len(e.held))
+	}
+}
