@@ -273,7 +273,7 @@ func BenchmarkBody(b *testing.B) {
 	}
 	b.Run("plain", func(b *testing.B) {
 		for b.Loop() {
-			var rows []any
+			rows := make([]any, 0, t.len())
 			for from := plain; len(from) > 0; {
 				n := 4 + binary.LittleEndian.Uint32(from)
 				v, err := t.def.Decode(from[4:n])
@@ -282,6 +282,7 @@ func BenchmarkBody(b *testing.B) {
 				}
 				rows, from = append(rows, v), from[n:]
 			}
+			runtime.KeepAlive(rows) // as a store would
 		}
 	})
 	b.Run("load", func(b *testing.B) {

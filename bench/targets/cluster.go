@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"trihold/inmem"
+	"trihold/bench/fault/operator"
 	"trihold/repo"
 )
 
@@ -68,18 +68,18 @@ func (c *cluster) all(fn func(n int) error) error {
 
 // leader waits until a member says that it is the leader, and returns which. Members
 // that do not answer are left out.
-func (c *cluster) leader(ctx context.Context) (int, *inmem.ClusterStatus, error) {
+func (c *cluster) leader(ctx context.Context) (int, *operator.Status, error) {
 	var last error
 	for deadline := time.Now().Add(clusterWait); time.Now().Before(deadline); {
 		for n, dir := range c.dirs {
-			a, err := inmem.Ask(ctx, dir, inmem.Command{Do: inmem.DoStatus})
+			status, err := operator.Send(ctx, dir, operator.Command{Do: operator.Ask})
 			switch {
 			case ctx.Err() != nil:
 				return 0, nil, context.Cause(ctx)
 			case err != nil:
 				last = err
-			case a.Status.Role == inmem.RoleLeader:
-				return n, a.Status, nil
+			case status.Role == operator.Leads:
+				return n, &status, nil
 			}
 		}
 		time.Sleep(5 * time.Millisecond)

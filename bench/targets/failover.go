@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"trihold/bench/fault/operator"
 	"trihold/bench/result"
 	"trihold/bench/subject"
 	"trihold/bench/workload"
-	"trihold/inmem"
 	"trihold/repo"
 )
 
@@ -143,7 +143,7 @@ func (f *failover) elsewhere(ctx context.Context) (int, error) {
 		if err != nil || leader != own {
 			return leader, err
 		}
-		if _, err := inmem.Ask(ctx, f.cluster.dirs[own], inmem.Command{Do: inmem.DoTransfer}); err != nil {
+		if _, err := operator.Send(ctx, f.cluster.dirs[own], operator.Command{Do: operator.Transfer}); err != nil {
 			return 0, fmt.Errorf("make another member the leader: %w", err)
 		}
 	}

@@ -45,6 +45,7 @@ type Status struct {
 	FirstLog uint64   `json:"first_log_index"`
 	LastLog  uint64   `json:"last_log_index"`
 	Snapshot Snapshot `json:"snapshot"`
+	Fsync    Fsync    `json:"fsync"`
 	Members  []Member `json:"members"`
 	ReadOnly string   `json:"read_only"` // why no commit is taken
 	Failed   string   `json:"failed"`    // why the node takes no part any more
@@ -55,12 +56,20 @@ type Snapshot struct {
 	Index uint64 `json:"index"`
 }
 
+// Fsync is how often a node has written and synced its log.
+type Fsync struct {
+	Count int64 `json:"count"`
+}
+
 // A Member is one member of the cluster as a node sees it.
 type Member struct {
 	Name  string `json:"name"`
 	ID    string `json:"id"`
 	Voter bool   `json:"voter"`
-	Lag   int64  `json:"lag"` // log entries behind the leader, as the leader knows it; -1 is unknown
+	Self  bool   `json:"self"` // it is the node that was asked
+	Lag   int64  `json:"lag"`  // log entries behind the leader, as the leader knows it; -1 is unknown
+	// ContactMs is how long ago the leader has heard of it; -1 is unknown.
+	ContactMs float64 `json:"contact_ms"`
 }
 
 // socketName is the name of the socket in a node's directory.
