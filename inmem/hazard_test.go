@@ -124,3 +124,36 @@ func TestEntriesInMemoryAreThoseOfTheLog(t *testing.T) {
 		t.Errorf("%d entries are held after a gap", len(e.held))
 	}
 }
+
+func TestAnOldLeaderDoesNotSayByItselfThatTheStoreHasMoved(t *testing.T) {
+	stores := newCluster(t, 3)
+	write(t, stores[0], 1)
+	leader := leaderOf(t, stores)
+	leader.member.port.Sever() // to its peers it is gone, and it does not know
+	old := *leader.published.Load()
+	old.fence = &driver.Fence{Closed: true} // which another leader may have taken down since
+	leader.published.Store(&old)
+	if _, err := leader.Begin(shortly(t), driver.Mode{Tentative: true}); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("a store that was closed as far as an old leader knows: %v", err)
+	}
+}
+
+// An unanswered future is one that was on its way to the state machine when Raft ended.
+type unanswered struct{}
+
+func (unanswered) Error() error { select {} }
+
+func TestNobodyWaitsForRaftWhenTheNodeHasFailed(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	done := make(chan error, 1)
+	go func() { done <- s.member.changing(unanswered{}) }()
+	s.member.fail(errors.New("its disk hangs"))
+	select {
+	case err := <-done:
+		if !errors.Is(err, driver.ErrUncertain) {
+			t.Errorf("a change of members under way when the node failed: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("somebody waits for Raft, and so would Close")
+	}
+}

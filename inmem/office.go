@@ -62,6 +62,10 @@ func (m *member) takeOffice() {
 		m.progress.reached(barrier.(raft.IndexFuture).Index())
 		m.freshen(begun)
 		m.store.tenure.Store(t)
+		if m.stopped() != nil { // meanwhile
+			m.store.tenure.Store(nil)
+			return
+		}
 		m.log.Info("inmem: this node leads", "node", m.c.Node, "term", term)
 		return
 	}

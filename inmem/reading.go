@@ -96,9 +96,9 @@ func (m *member) caughtUp() bool { return m.progress.has(m.raft.CommitIndex()) }
 
 // latest returns an up-to-date root if that can be had soon, and else what there is.
 func (m *member) latest(ctx context.Context) *root {
-	soon := m.c.Election
+	soon := 3 * m.c.Election // most elections are over by then
 	if m.fresh.Load() == nil {
-		soon *= 5 // what there is may be nothing: it has started, and heard of no leader yet
+		soon = 5 * m.c.Election // what there is may be nothing: it has started, and heard of no leader yet
 	}
 	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()

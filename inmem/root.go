@@ -85,6 +85,9 @@ func (s *state) setFence(p *prepared) {
 	}
 }
 
+// closed reports whether a fence has closed the store.
+func (r *root) closed() bool { return r.fence != nil && r.fence.Closed }
+
 // findFence sets the fence from its row.
 func (r *root) findFence(s *driver.Schema) error {
 	found := r.tables[s.State.ID].get(driver.StateKey(driver.FenceRow))

@@ -28,7 +28,13 @@ func (s *Store) Begin(ctx context.Context, m driver.Mode) (driver.Snapshot, erro
 	if err != nil {
 		return nil, err
 	}
-	if r.fence != nil && r.fence.Closed && !m.Closed {
+	if t != nil && r.closed() && !m.Closed { // that would be an answer, for which the state must be the latest
+		m.Tentative = false
+		if r, t, err = s.latest(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	if r.closed() && !m.Closed {
 		return nil, r.fence.Moved("begin")
 	}
 	return &snapshot{store: s, root: r, tentative: t != nil || m.MaxAge > 0, tenure: t}, nil
