@@ -15,8 +15,13 @@ import (
 	"trihold/repo/driver"
 )
 
-// keyTerm is the name under which Raft keeps the current term.
-const keyTerm = "CurrentTerm"
+// The names under which Raft keeps the current term, in which term it voted last, and
+// for whom.
+const (
+	keyTerm     = "CurrentTerm"
+	keyVoteTerm = "LastVoteTerm"
+	keyVote     = "LastVoteCand"
+)
 
 // errNotFound is what Raft knows a missing key by: it compares the text.
 var errNotFound = errors.New("not found")
@@ -201,6 +206,12 @@ func (s *State) Set(key, value []byte) error {
 	}
 	next := stateCopy{sequence: s.now.sequence + 1, values: maps.Clone(s.now.values)}
 	next.values[string(key)] = append([]byte{}, value...)
+	if string(key) == keyVoteTerm {
+		// Raft stores for whom in a second step. After a crash between the two it would take
+		// the one of an earlier vote for that of this term, and grant it once more, without
+		// a look at the candidate's log. Nobody has heard of this vote yet.
+		delete(next.values, keyVote)
+	}
 	text, err := next.encode(s.c.Dir)
 	if err != nil {
 		return fmt.Errorf("write hard state: %w", err)

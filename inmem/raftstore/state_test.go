@@ -74,6 +74,23 @@ func TestTheTermDoesNotGoBack(t *testing.T) {
 	}
 }
 
+func TestAVoteThatWasNotFinishedIsNobodys(t *testing.T) {
+	disk := simdisk.New(simdisk.Config{})
+	s := createState(t, disk)
+	earlier := errors.Join(s.SetUint64([]byte(keyVoteTerm), 4), s.Set([]byte(keyVote), []byte("n2")))
+	if err := errors.Join(earlier, s.SetUint64([]byte(keyVoteTerm), 6), s.Close()); err != nil { // and the node ends here
+		t.Fatal(err)
+	}
+	s, err := OpenState(stateOn(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if vote, err := s.Get([]byte(keyVote)); err == nil {
+		t.Errorf("after an interrupted vote in term 6 the node takes itself to have voted for %q", vote)
+	}
+}
+
 func TestAnExistingHardStateIsNotMadeAgainAndAMissingOneNotOpened(t *testing.T) {
 	disk := simdisk.New(simdisk.Config{})
 	if _, err := OpenState(stateOn(disk)); !errors.Is(err, driver.ErrCorrupt) {
