@@ -138,6 +138,21 @@ func TestAnOldLeaderDoesNotSayByItselfThatTheStoreHasMoved(t *testing.T) {
 	}
 }
 
+func TestChangesOfANodeThatHasFailedEnd(t *testing.T) {
+	s := newCluster(t, 1)[0]
+	rev := write(t, s, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for change, err := range s.Changes(ctx, 0) {
+		switch {
+		case err == nil && change.Rev == rev:
+			s.member.fail(errors.New("its disk hangs"))
+		case !errors.Is(err, driver.ErrUnavailable):
+			t.Errorf("changes end with %v", err)
+		}
+	}
+}
+
 // An unanswered future is one that was on its way to the state machine when Raft ended.
 type unanswered struct{}
 

@@ -124,6 +124,9 @@ func (m *member) stopped() error {
 
 // refused is the error of an operation on a node that has failed.
 func (m *member) refused(op string, cause error) error {
+	if errors.Is(cause, driver.ErrClosed) {
+		return driver.Failed(op, driver.ErrClosed, nil)
+	}
 	for _, kind := range []error{driver.ErrCorrupt, driver.ErrInvalid} {
 		if errors.Is(cause, kind) {
 			return driver.Failed(op, kind, fmt.Errorf("this node takes no part in its cluster any more: %w", cause))

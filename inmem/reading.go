@@ -106,7 +106,7 @@ func (m *member) latest(ctx context.Context) *root {
 		if r, err := m.current(ctx); err == nil {
 			return r
 		}
-		if wait.until(ctx) != nil {
+		if m.stopped() != nil || wait.until(ctx) != nil {
 			return m.store.published.Load()
 		}
 	}

@@ -164,6 +164,9 @@ func (s *Store) Changes(ctx context.Context, after driver.Rev) iter.Seq2[driver.
 			case <-s.closed:
 				fail(driver.ErrClosed, nil)
 				return
+			case <-s.ended(): // nothing more will come
+				yield(driver.Change{}, s.member.refused("changes", context.Cause(s.member.life)))
+				return
 			}
 		}
 	}

@@ -190,7 +190,11 @@ func (r *replica) Restore(from io.ReadCloser) error {
 		err = r.m.reads(restored.format)
 	}
 	if r.unrestored = err; err != nil {
-		return fmt.Errorf("restore snapshot: %w", err)
+		err = fmt.Errorf("restore snapshot: %w", err)
+		if errors.Is(err, driver.ErrInvalid) && r.m.engine.Load() != nil {
+			r.m.fail(err) // the leader would send it again and again, and it would be no better
+		}
+		return err
 	}
 	r.own(batchID{}) // none of this node's batches can happen any more
 	r.m.logged.Store(0)
