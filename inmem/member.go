@@ -157,18 +157,16 @@ func (m *member) identity() identity { return *m.self.Load() }
 // patient returns a context that ends with the store's patience if the given one has no
 // deadline, and when this node fails.
 func (m *member) patient(ctx context.Context) (context.Context, func()) {
+	limit := func() {}
+	if _, limited := ctx.Deadline(); !limited {
+		ctx, limit = context.WithTimeoutCause(ctx, m.c.Patience, errPatience)
+	}
 	inner, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(m.life, func() { cancel(context.Cause(m.life)) })
-	var timer *time.Timer
-	if _, limited := ctx.Deadline(); !limited {
-		timer = time.AfterFunc(m.c.Patience, func() { cancel(errPatience) })
-	}
 	return inner, func() {
 		stop()
-		if timer != nil {
-			timer.Stop()
-		}
 		cancel(context.Canceled)
+		limit()
 	}
 }
 
