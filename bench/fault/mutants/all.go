@@ -15,7 +15,7 @@ func durability() []Mutant {
 		{"acknowledge-before-sync", "a loss of power takes acknowledged commits away", []Edit{{
 			File: "internal/wal/log.go",
 			Old:  "if err == nil && !l.c.NoSync {\n\t\terr = s.file.Sync()",
-			New:  "if false {\n\t\terr = l.file.Sync()",
+			New:  "if false {\n\t\terr = s.file.Sync()",
 		}}},
 		{"publish-before-durable", "readers see what a loss of power then takes back", []Edit{{
 			File: "inmem/flusher.go",
