@@ -3,6 +3,7 @@ package inmem
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,5 +171,50 @@ func TestNobodyWaitsForRaftWhenTheNodeHasFailed(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("somebody waits for Raft, and so would Close")
+	}
+}
+
+func TestANodeThatFailsUnderLoadTellsTheTruthAndCanBeClosed(t *testing.T) {
+	for round := range 2 {
+		s := newCluster(t, 1)[0]
+		leaderOf(t, []*Store{s})
+		answers := make([]error, 400)
+		var writers sync.WaitGroup
+		for w := range 8 {
+			writers.Go(func() {
+				for i := w; i < len(answers); i += 8 {
+					_, answers[i] = s.Commit(t.Context(), &driver.Commit{ID: commitID(int64(i)), Writes: []driver.Write{noteWrite(int64(i))}})
+				}
+			})
+		}
+		for s.published.Load().rev < driver.Rev(20+30*round) {
+			time.Sleep(10 * time.Microsecond)
+		}
+		s.member.fail(errors.New("its disk hangs"))
+		writers.Wait()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := openMember(s.c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustHold(t, again, 0)
+		for i, answer := range answers {
+			rev, err := again.Outcome(t.Context(), commitID(int64(i)))
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case answer == nil && rev == 0:
+				t.Errorf("commit %d was acknowledged, and is gone", i)
+			case errors.Is(answer, driver.ErrUnavailable) && rev > 0:
+				t.Errorf("commit %d was said not to be written, and has revision %d: %v", i, rev, answer)
+			case answer != nil && !errors.Is(answer, driver.ErrUnavailable) && !errors.Is(answer, driver.ErrUncertain):
+				t.Errorf("commit %d: %v", i, answer)
+			}
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -51,6 +51,7 @@ type member struct {
 
 	failure  atomic.Pointer[failure]
 	lowDisk  atomic.Pointer[driver.Error]
+	hangs    bool        // set by release: a write may still come, so nobody else may have the directory
 	departed atomic.Bool // this node has left, and gives nothing away when it closes
 
 	unsettled unsettled

@@ -269,10 +269,15 @@ func (m *member) release() error {
 		err = errors.Join(err, m.port.Close())
 	}
 	m.background.Wait()
-	if f := m.failure.Load(); f != nil && m.files.log != nil && m.files.log.Busy() > 0 {
-		return errors.Join(err, f.err) // a write hangs, and closing would hang with it
+	closed := make(chan error, 1)
+	go func() { closed <- m.closeFiles() }()
+	select {
+	case failed := <-closed:
+		return errors.Join(err, failed)
+	case <-time.After(closing):
+		m.hangs = true
+		return errors.Join(err, fmt.Errorf("a write in %s hangs, and it stays locked while this process lives: %w", m.path(raftDir), driver.ErrUnavailable))
 	}
-	return errors.Join(err, m.closeFiles())
 }
 
 // within waits for a future, but not for ever.

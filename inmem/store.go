@@ -214,7 +214,7 @@ func (s *Store) Close() error {
 		}
 		err = s.journal.close()
 	}
-	if s.lock != nil {
+	if s.lock != nil && (s.member == nil || !s.member.hangs) {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
