@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/raft"
 
 	"trihold/inmem/port"
+	"trihold/internal/vfs"
 	"trihold/internal/wal"
 	"trihold/repo/driver"
 )
@@ -216,5 +218,59 @@ func TestANodeThatFailsUnderLoadTellsTheTruthAndCanBeClosed(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A hangingDisk is the disk, on which writes hang from when hang is called until the end
+// of the test.
+type hangingDisk struct {
+	vfs.OS
+	hangs atomic.Bool
+	over  chan struct{}
+}
+
+func (d *hangingDisk) Open(name string) (vfs.File, error)   { return d.wrap(d.OS.Open(name)) }
+func (d *hangingDisk) Create(name string) (vfs.File, error) { return d.wrap(d.OS.Create(name)) }
+
+func (d *hangingDisk) wrap(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return hangingFile{f, d}, nil
+}
+
+type hangingFile struct {
+	vfs.File
+	disk *hangingDisk
+}
+
+func (f hangingFile) Sync() error {
+	if f.disk.hangs.Load() {
+		<-f.disk.over
+	}
+	return f.File.Sync()
+}
+
+func TestTheDirectoryOfANodeWhoseDiskHangsStaysLocked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("Close waits for the disk for some seconds")
+	}
+	disk := &hangingDisk{over: make(chan struct{})}
+	defer close(disk.over)
+	s, err := openMember(Config{Dir: t.TempDir(), FS: disk, Cluster: ClusterConfig{Node: "n1", Listen: freeAddress(t), Election: election, Stall: election}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 1)
+	disk.hangs.Store(true)
+	if _, err := s.Commit(t.Context(), &driver.Commit{ID: commitID(2), Writes: []driver.Write{noteWrite(2)}}); !errors.Is(err, driver.ErrUncertain) {
+		t.Errorf("a commit whose write hangs: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("closing a node whose disk hangs: %v", err)
+	}
+	if again, err := Open(s.c); err == nil {
+		t.Error("a directory is opened into which a write may still come")
+		again.Close()
 	}
 }
