@@ -24,12 +24,12 @@ const election = 200 * time.Millisecond
 // newCluster returns n members that began a cluster together, in this process.
 func newCluster(tb testing.TB, n int) []*Store {
 	tb.Helper()
-	return newClusterOn(tb, make([]vfs.FS, n))
+	return newClusterOn(tb, make([]vfs.FS, n), election)
 }
 
 // newClusterOn is newCluster with a member on each of some disks; nil is the operating
 // system's.
-func newClusterOn(tb testing.TB, disks []vfs.FS) []*Store {
+func newClusterOn(tb testing.TB, disks []vfs.FS, timeout time.Duration) []*Store {
 	tb.Helper()
 	n := len(disks)
 	var peers []Peer
@@ -42,7 +42,7 @@ func newClusterOn(tb testing.TB, disks []vfs.FS) []*Store {
 	var wg sync.WaitGroup
 	for i, p := range peers {
 		wg.Go(func() {
-			c := Config{Dir: filepath.Join(dir, p.Name), FS: disks[i], Cluster: ClusterConfig{Node: p.Name, Listen: p.Address, Peers: peers, Election: election, Stable: election}}
+			c := Config{Dir: filepath.Join(dir, p.Name), FS: disks[i], Cluster: ClusterConfig{Node: p.Name, Listen: p.Address, Peers: peers, Election: timeout, Stable: timeout}}
 			stores[i], errs[i] = openMember(c)
 		})
 	}

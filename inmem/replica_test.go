@@ -115,7 +115,7 @@ func (d *slowDisk) Create(name string) (vfs.File, error) {
 
 func TestALeaderShowsNoLessThanAFollowerThatHasAppliedAnEntrySooner(t *testing.T) {
 	disks := []vfs.FS{&slowDisk{}, &slowDisk{}, &slowDisk{}}
-	stores := newClusterOn(t, disks)
+	stores := newClusterOn(t, disks, 10*slowSync) // a slow disk makes no election
 	leader := leaderOf(t, stores)
 	rev := write(t, leader, 1)
 	var follower *Store
@@ -156,7 +156,7 @@ func TestALeaderShowsNoLessThanAFollowerThatHasAppliedAnEntrySooner(t *testing.T
 	case got := <-shown:
 		t.Errorf("the leader shows revision %d, a follower has shown %d", got, rev+1)
 		leader.recent.mu.Unlock()
-	case <-time.After(2 * election):
+	case <-time.After(2 * slowSync):
 		leader.recent.mu.Unlock()
 		if got := <-shown; got != rev+1 {
 			t.Errorf("the leader shows revision %d, a follower has shown %d", got, rev+1)
