@@ -14,9 +14,11 @@ const MaxPayload = 16 << 20
 
 // A frame carries one message of a connection for calls:
 //
-//	CRC-32C of the rest 4 | payload length 4 | ID of the call 8 | kind 1 | method 1 | zero 2 | payload
+//	CRC-32C of the rest of the head 4 | payload length 4 | ID of the call 8 | kind 1 | method 1 | zero 2 |
+//	CRC-32C of the payload 4 | payload
 //
-// Numbers are little-endian.
+// Numbers are little-endian. The head, all but the payload, has a checksum of its own: a
+// length that was changed would swallow the frames that follow, and the pings with them.
 type frame struct {
 	id      uint64
 	kind    kind
@@ -24,7 +26,7 @@ type frame struct {
 	payload []byte
 }
 
-const headerSize = 20
+const headerSize = 24
 
 type kind uint8
 
@@ -50,9 +52,9 @@ func (f frame) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.payload)))
 	b = binary.LittleEndian.AppendUint64(b, f.id)
 	b = append(b, byte(f.kind), f.method, 0, 0)
-	b = append(b, f.payload...)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(f.payload, castagnoli))
 	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
-	return b
+	return append(b, f.payload...)
 }
 
 // readFrame returns the next frame, whose payload belongs to the caller. The
@@ -65,13 +67,14 @@ func readFrame(r *bufio.Reader) (frame, error) {
 		}
 		return frame{}, err
 	}
-	want := binary.LittleEndian.Uint32(head)
-	n := binary.LittleEndian.Uint32(head[4:])
+	if crc32.Checksum(head[4:], castagnoli) != binary.LittleEndian.Uint32(head) {
+		return frame{}, fmt.Errorf("%w: checksum of the head", errDamaged)
+	}
+	n, want := binary.LittleEndian.Uint32(head[4:]), binary.LittleEndian.Uint32(head[20:])
 	f := frame{id: binary.LittleEndian.Uint64(head[8:]), kind: kind(head[16]), method: head[17]}
 	if n > MaxPayload {
 		return frame{}, fmt.Errorf("%w: %d bytes, the limit is %d", errDamaged, n, MaxPayload)
 	}
-	sum := crc32.Checksum(head[4:], castagnoli)
 	if _, err := r.Discard(headerSize); err != nil {
 		return frame{}, err
 	}
@@ -83,9 +86,8 @@ func readFrame(r *bufio.Reader) (frame, error) {
 			}
 			return frame{}, err
 		}
-		sum = crc32.Update(sum, castagnoli, f.payload)
 	}
-	if sum != want {
+	if crc32.Checksum(f.payload, castagnoli) != want {
 		return frame{}, fmt.Errorf("%w: checksum", errDamaged)
 	}
 	return f, nil

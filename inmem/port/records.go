@@ -13,11 +13,14 @@ import (
 // in 65,536, and devices in between compute it anew. So what Raft writes travels in
 // records, unless TLS does the same already:
 //
-//	length of the payload, 4 bytes; CRC-32C of length and payload, 4 bytes; payload
+//	length of the payload, 4 bytes; CRC-32C of the payload, 4 bytes; CRC-32C of these
+//	eight bytes, 4 bytes; payload
 //
-// all little endian.
+// all little endian. The head has a checksum of its own, or a length that was changed
+// would let the reader wait for bytes that are never sent, and take those for them that
+// come after.
 const (
-	recordHead = 8
+	recordHead = 12
 	maxRecord  = 256 << 10
 )
 
@@ -40,8 +43,8 @@ func (r *records) Write(b []byte) (written int, err error) {
 	for len(b) > 0 {
 		n := min(len(b), maxRecord)
 		r.out = binary.LittleEndian.AppendUint32(r.out[:0], uint32(n))
-		sum := crc32.Update(crc32.Checksum(r.out, castagnoli), castagnoli, b[:n])
-		r.out = binary.LittleEndian.AppendUint32(r.out, sum)
+		r.out = binary.LittleEndian.AppendUint32(r.out, crc32.Checksum(b[:n], castagnoli))
+		r.out = binary.LittleEndian.AppendUint32(r.out, crc32.Checksum(r.out, castagnoli))
 		r.out = append(r.out, b[:n]...)
 		if _, err := r.Conn.Write(r.out); err != nil {
 			return written, err
@@ -73,7 +76,7 @@ func (r *records) next() error {
 		return err
 	}
 	n := binary.LittleEndian.Uint32(r.head[:])
-	if n > maxRecord {
+	if n > maxRecord || crc32.Checksum(r.head[:8], castagnoli) != binary.LittleEndian.Uint32(r.head[8:]) {
 		return errRecord
 	}
 	if cap(r.in) < int(n) {
@@ -83,7 +86,7 @@ func (r *records) next() error {
 	if _, err := io.ReadFull(r.Conn, r.in); err != nil {
 		return err
 	}
-	if crc32.Update(crc32.Checksum(r.head[:4], castagnoli), castagnoli, r.in) != binary.LittleEndian.Uint32(r.head[4:]) {
+	if crc32.Checksum(r.in, castagnoli) != binary.LittleEndian.Uint32(r.head[4:]) {
 		return errRecord
 	}
 	r.rest = r.in

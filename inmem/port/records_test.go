@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -56,8 +57,54 @@ func TestRaftReadsWhatWasWrittenOrNothing(t *testing.T) {
 			t.Fatalf("read %d of %d bytes: %v", len(got), len(sent), err)
 		case at >= 0 && err == nil:
 			t.Fatalf("bit flipped at %d: nobody has noticed", at)
-		case at >= 0 && !errors.Is(err, errRecord) && !errors.Is(err, io.ErrUnexpectedEOF):
+		case at >= 0 && !errors.Is(err, errRecord):
 			t.Fatalf("bit flipped at %d: %v", at, err)
 		}
 	}
 }
+
+func TestAChangedLengthIsNoticedBeforeAnythingIsWaitedFor(t *testing.T) {
+	var sent bytes.Buffer
+	whole := frame{id: 7, kind: request, payload: []byte("some payload")}.append(nil)
+	for bit := range 8 * headerSize {
+		damaged := bytes.Clone(whole)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		from := io.MultiReader(bytes.NewReader(damaged[:headerSize]), silent{t})
+		if _, err := readFrame(bufio.NewReaderSize(from, headerSize)); !errors.Is(err, errDamaged) {
+			t.Fatalf("bit %d of a frame's head flipped: %v", bit, err)
+		}
+	}
+	if _, err := (&records{Conn: sink{to: &sent}}).Write([]byte("some payload")); err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * recordHead {
+		damaged := bytes.Clone(sent.Bytes())
+		damaged[bit/8] ^= 1 << (bit % 8)
+		r := &records{Conn: source{from: io.MultiReader(bytes.NewReader(damaged[:recordHead]), bytes.NewReader(damaged[recordHead:]), silent{t})}}
+		if _, err := r.Read(make([]byte, 100)); !errors.Is(err, errRecord) {
+			t.Fatalf("bit %d of a record's head flipped: %v", bit, err)
+		}
+	}
+}
+
+// A silent reader is one that must not be read: nothing would come.
+type silent struct{ t *testing.T }
+
+func (s silent) Read([]byte) (int, error) {
+	s.t.Error("more is waited for")
+	return 0, io.EOF
+}
+
+// A sink is a connection that is only written to, and a source one that is only read.
+type sink struct {
+	net.Conn
+	to io.Writer
+}
+
+type source struct {
+	net.Conn
+	from io.Reader
+}
+
+func (s sink) Write(b []byte) (int, error)  { return s.to.Write(b) }
+func (s source) Read(b []byte) (int, error) { return s.from.Read(b) }
