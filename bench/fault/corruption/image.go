@@ -202,7 +202,16 @@ func (b *builder) tear(ctx context.Context, from *image) (*image, error) {
 	written := 1 + b.rng.IntN(28+int(binary.LittleEndian.Uint32(after[at+4:]))-1)
 	copy(before[at:], after[at:at+written])
 	torn := from.disk.Clone()
-	return &image{"torn", b.seed, torn, from.want}, torn.Overwrite(name, before)
+	err = torn.Overwrite(name, before)
+	for _, name := range torn.Files() {
+		if anatomy.Kind(name) != "hard state" {
+			continue
+		}
+		// A member writes the term of an entry down before the entry.
+		state, readErr := vfs.ReadFile(later, name)
+		err = errors.Join(err, readErr, torn.Overwrite(name, state))
+	}
+	return &image{"torn", b.seed, torn, from.want}, err
 }
 
 // lastSegment returns the name of the log segment that was written last.
