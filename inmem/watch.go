@@ -16,17 +16,17 @@ const watchPause = 100 * time.Millisecond
 func (m *member) watchLoop() {
 	t := time.NewTicker(watchPause)
 	defer t.Stop()
-	astray := 0
+	astray, write := 0, stalling{}
 	for {
 		select {
 		case <-t.C:
 		case <-m.life.Done():
 			return
 		}
-		if busy := m.files.log.Busy(); busy > m.c.Stall {
+		if watched := write.watch(m.files.log.Busy()); watched > m.c.Stall {
 			// The node might hang for hours and still be taken for a healthy leader: its
 			// heartbeats do not wait for the disk.
-			m.fail(fmt.Errorf("a write of the log has taken %v so far, the limit is %v: the disk hangs: %w", busy.Round(time.Millisecond), m.c.Stall, driver.ErrUnavailable))
+			m.fail(fmt.Errorf("a write of the log has taken more than %v: the disk hangs: %w", m.c.Stall, driver.ErrUnavailable))
 			return
 		}
 		if astray = m.watchIndex(astray); astray > maxAstray {
@@ -36,6 +36,26 @@ func (m *member) watchLoop() {
 		m.watchSpace()
 		m.watchLog()
 	}
+}
+
+// A stalling is for how long a write of the log has been seen to take. The time that has
+// passed does not count, because the whole process may have been stopped meanwhile, and
+// its disk with it.
+type stalling struct {
+	busy    time.Duration // of the write, when it was looked at last
+	watched time.Duration
+}
+
+// watch takes note of how long the running write has taken, and returns for how much of
+// that it was watched.
+func (s *stalling) watch(busy time.Duration) time.Duration {
+	if busy == 0 || busy < s.busy { // none, or another one
+		s.watched = 0
+	} else {
+		s.watched += min(busy-s.busy, 2*watchPause)
+	}
+	s.busy = busy
+	return s.watched
 }
 
 // maxAstray is how many times in a row Raft may take its log for longer than it is: it
