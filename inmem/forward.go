@@ -25,7 +25,7 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 	rev, err := m.attempt(outer, p, sent)
 	out := outcomeOf(err, sent)
 	if out == settled { // as it mostly is, and then a context with a deadline would cost more
-		return rev, m.counted(err)
+		return rev, m.counted(rev, err)
 	}
 	ctx, done := m.patient(outer)
 	defer done()
@@ -35,7 +35,7 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 		if wait.until(ctx) == nil {
 			rev, err = m.attempt(ctx, p, sent)
 			if out = outcomeOf(err, sent); out == settled {
-				return rev, m.counted(err)
+				return rev, m.counted(rev, err)
 			}
 			continue
 		}
@@ -50,8 +50,11 @@ func (m *member) commit(outer context.Context, p *prepared) (driver.Rev, error) 
 	}
 }
 
-// counted counts conflicts.
-func (m *member) counted(err error) error {
+// counted takes note of what a commit was answered.
+func (m *member) counted(rev driver.Rev, err error) error {
+	for known := m.acknowledged.Load(); int64(rev) > known && !m.acknowledged.CompareAndSwap(known, int64(rev)); {
+		known = m.acknowledged.Load()
+	}
 	if err != nil && errors.Is(err, driver.ErrConflict) {
 		m.conflicts.Add(1)
 	}

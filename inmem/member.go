@@ -58,12 +58,14 @@ type member struct {
 	peers     peers
 	changes   sync.Mutex // held while this leader changes the members: what it has checked must still be so
 
-	logged     atomic.Int64 // bytes applied since the last snapshot
-	elections  atomic.Int64
-	forwarded  atomic.Int64
-	conflicts  atomic.Int64
-	syncs      syncTimes
-	background sync.WaitGroup
+	logged    atomic.Int64 // bytes applied since the last snapshot
+	elections atomic.Int64
+	forwarded atomic.Int64
+	conflicts atomic.Int64
+	// acknowledged is the highest revision that this node has told a caller of.
+	acknowledged atomic.Int64
+	syncs        syncTimes
+	background   sync.WaitGroup
 
 	manifest     sync.Mutex           // held while the manifest of a running member is changed
 	snapshotting sync.Mutex           // held while a snapshot is written because the log has grown

@@ -100,14 +100,33 @@ func (m *member) latest(ctx context.Context) *root {
 	if m.fresh.Load() == nil {
 		soon = 5 * m.c.Election // what there is may be nothing: it has started, and heard of no leader yet
 	}
-	ctx, cancel := context.WithTimeout(ctx, soon)
+	limited, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
 	for wait := m.backoff(); ; wait.next() {
-		if r, err := m.current(ctx); err == nil {
+		if r, err := m.current(limited); err == nil {
 			return r
 		}
-		if m.stopped() != nil || wait.until(ctx) != nil {
-			return m.store.published.Load()
+		if m.stopped() != nil || wait.until(limited) != nil {
+			return m.acknowledgedRoot(ctx)
+		}
+	}
+}
+
+// acknowledgedRoot returns a root that includes what was acknowledged at this node, if
+// that can be had within the patience of the store, and else what there is.
+func (m *member) acknowledgedRoot(ctx context.Context) *root {
+	ctx, done := m.patient(ctx)
+	defer done()
+	for {
+		wake := m.store.recent.waiting()
+		r := m.store.published.Load()
+		if int64(r.rev) >= m.acknowledged.Load() {
+			return r
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return r
 		}
 	}
 }

@@ -73,6 +73,9 @@ func (s *Store) Commit(ctx context.Context, c *driver.Commit) (driver.Rev, error
 	if s.closed() {
 		return 0, errClosed
 	}
+	if err := ctx.Err(); err != nil { // otherwise it might be sent and be uncertain
+		return 0, failed("commit", err)
+	}
 	r, err := newRequest(s.layout, c)
 	if err != nil {
 		return 0, err
