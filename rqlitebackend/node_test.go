@@ -226,21 +226,17 @@ func TestACommitThatWasNotSentHasNoEffect(t *testing.T) {
 	}
 	var waiting sync.WaitGroup
 	stopped(t, s, func() {
-		for i := range maxCommitRequests { // they are sent, and hold up the next
+		for i := range maxCommitRequests { // they are sent, one by one, and hold up the next
 			waiting.Go(func() {
 				if _, err := s.Commit(t.Context(), pend(nil, accountWrite(driver.Insert, fmt.Sprint(i), fmt.Sprint(i))).commit); err != nil {
 					t.Errorf("commit %d: %v", i, err)
 				}
 			})
-		}
-		for {
-			s.commits.mu.Lock()
-			n := s.commits.requests
-			s.commits.mu.Unlock()
-			if n == maxCommitRequests {
-				break
+			for sent := 0; sent <= i; time.Sleep(time.Millisecond) {
+				s.commits.mu.Lock()
+				sent = s.commits.requests
+				s.commits.mu.Unlock()
 			}
-			time.Sleep(time.Millisecond)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
