@@ -3,6 +3,7 @@ package inmem
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -272,5 +273,43 @@ func TestTheDirectoryOfANodeWhoseDiskHangsStaysLocked(t *testing.T) {
 	if again, err := Open(s.c); err == nil {
 		t.Error("a directory is opened into which a write may still come")
 		again.Close()
+	}
+}
+
+// A heartbeat is answered beside Raft's main goroutine, where it must not change the term.
+func TestAHeartbeatIsForAFollowerInItsTermOnly(t *testing.T) {
+	stores := newCluster(t, 3)
+	leader := leaderOf(t, stores)
+	term := leader.member.raft.CurrentTerm()
+	var follower *Store
+	for _, s := range stores {
+		if s != leader {
+			follower = s
+		}
+	}
+	mustHold(t, follower, write(t, leader, 1))
+	for _, c := range []struct {
+		to     *Store
+		term   uint64
+		passes bool
+	}{{follower, term, true}, {follower, term + 1, false}, {follower, term - 1, false}, {leader, term, false}} {
+		transport, err := raft.NewTCPTransport("127.0.0.1:0", nil, 1, time.Second, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown atomic.Bool
+		heartbeats{transport, c.to.member}.SetHeartbeatHandler(func(rpc raft.RPC) {
+			shown.Store(true)
+			rpc.Respond(&raft.AppendEntriesResponse{}, nil)
+		})
+		var answer raft.AppendEntriesResponse
+		beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("n")}, Term: c.term, Leader: []byte("n")}
+		err = transport.AppendEntries("n", transport.LocalAddr(), &beat, &answer)
+		if shown.Load() != c.passes || (err == nil) != c.passes {
+			t.Errorf("a heartbeat of term %d for a %s in term %d: shown to Raft: %v, error %v", c.term, c.to.member.role(), term, shown.Load(), err)
+		}
+		if err := transport.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

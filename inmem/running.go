@@ -196,7 +196,7 @@ func (m *member) startRaft() error {
 		Stream: m.port.Stream(), ServerAddressProvider: m.port.Provider(), MaxPool: 3,
 		Timeout: max(2*m.c.Election, time.Second), Logger: newRaftLogger(m.log, m.c.Node),
 	})
-	r, err := raft.NewRaft(m.raftConfig(), m.replica, &entries{Log: m.files.log, m: m}, votes{m.files.state, m}, m.files.snapshots, m.transport)
+	r, err := raft.NewRaft(m.raftConfig(), m.replica, &entries{Log: m.files.log, m: m}, votes{m.files.state, m}, m.files.snapshots, heartbeats{m.transport, m})
 	if err != nil {
 		return fmt.Errorf("start raft: %w", errors.Join(err, m.replica.unrestored))
 	}
