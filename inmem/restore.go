@@ -148,7 +148,7 @@ func writeRestored(fsys vfs.FS, dir string, sr *snapReader, segmentSize int64) e
 	}
 	// The journal of the new store begins with entry 1, behind this state.
 	r := *sr.root
-	r.index, r.last, r.hash, r.format, r.time, r.members = 0, batchID{}, 0, 0, 0, nil
+	r.index, r.last, r.hash, r.format, r.time = 0, batchID{}, 0, 0, 0
 	logs, snaps := filepath.Join(dir, logDir), filepath.Join(dir, snapshotDir)
 	for _, left := range []string{logs, snaps} {
 		if err := vfs.RemoveTree(fsys, left); err != nil {

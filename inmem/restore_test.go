@@ -30,7 +30,7 @@ func backupOf(t *testing.T) (backup []byte, want repo.Digest) {
 	}
 	st := s.Driver().(*Store)
 	r := *st.published.Load()
-	r.index, r.last, r.format, r.members = 90, batchID{1, 2, 3}, 3, []byte(`{}`)
+	r.index, r.last, r.format = 90, batchID{1, 2, 3}, 3
 	var b bytes.Buffer
 	if err := writeBackup(&b, bodyID, &r, st.recent); err != nil {
 		t.Fatal(err)

@@ -19,11 +19,10 @@ type root struct {
 
 	// What the members of a cluster agree on besides the rows; zero in the store
 	// of a single node.
-	last    batchID // of the batch that it includes last
-	hash    uint64  // of the state; see hash.go
-	format  uint32  // of the entries that the leader may write
-	time    int64   // of the leader at the last batch, in microseconds since 1970
-	members []byte  // a JSON document; never changed in place
+	last   batchID // of the batch that it includes last
+	hash   uint64  // of the state; see hash.go
+	format uint32  // of the entries that the leader may write
+	time   int64   // of the leader at the last batch, in microseconds since 1970
 }
 
 func newRoot(s *driver.Schema) *root {

@@ -38,7 +38,7 @@ import (
 //
 //	schema: its description
 //	state:  last batch ID, 24 bytes; state hash, 8 bytes; format of the cluster's
-//	        entries, 4 bytes; time of the leader, 8 bytes; the members as JSON
+//	        entries, 4 bytes; time of the leader, 8 bytes
 //	row:    revision, uvarint; length, uvarint; row in canonical form
 //	change: revision, uvarint; commit ID, 16 bytes; number of keys, uvarint;
 //	        for each: table, uvarint; 1 if deleted, else 0; length, uvarint; key
@@ -175,7 +175,7 @@ func (w *snapWriter) state(r *root) {
 	b = binary.LittleEndian.AppendUint64(b, r.hash)
 	b = binary.LittleEndian.AppendUint32(b, r.format)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
-	w.block, w.items = append(b, r.members...), 1
+	w.block, w.items = b, 1
 	w.close(blockState)
 }
 

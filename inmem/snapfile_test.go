@@ -31,7 +31,6 @@ func memberRoot(t *testing.T, rows int64) (*root, *recent) {
 	}
 	r := s.freeze()
 	r.index, r.last, r.format, r.time = 77, batchID{3, 4, 5}, 3, 1_700_000_000_000_000
-	r.members = []byte(`{"n1":{}}`)
 	return r, changes
 }
 
@@ -54,7 +53,7 @@ func TestABodyHoldsTheStateOfAMember(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got.rev != r.rev || got.index != r.index || got.last != r.last || got.hash != r.hash || got.format != r.format || got.time != r.time || !bytes.Equal(got.members, r.members) {
+		if got.rev != r.rev || got.index != r.index || got.last != r.last || got.hash != r.hash || got.format != r.format || got.time != r.time {
 			t.Errorf("%s: read %+v, want %+v", name, got, r)
 		}
 		if gotChanges.last != changes.last || gotChanges.n != changes.n {

@@ -1,7 +1,6 @@
 package inmem
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -284,8 +283,7 @@ func (sr *snapReader) state(d *decoding) error {
 		r.format = binary.LittleEndian.Uint32(format)
 	}
 	r.time = int64(payload.fixed64())
-	r.members = bytes.Clone(payload.b)
-	if !payload.ok {
+	if !payload.ok || len(payload.b) > 0 {
 		return errBlock
 	}
 	return nil

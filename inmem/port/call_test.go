@@ -357,19 +357,3 @@ func TestAClosedPortCallsNobody(t *testing.T) {
 	}
 	refused(t, p, to, driver.ErrClosed)
 }
-
-func TestADroppedNodeLosesItsConnections(t *testing.T) {
-	one, two := member("n1"), member("n2")
-	p, q, to := pair(t, one, two)
-	lost := make(chan error)
-	go func() {
-		_, err := p.Call(soon(t), to, hang, nil)
-		lost <- err
-	}()
-	arrives(t, two.begun, "beginning of the call")
-	q.Drop("n3/aaaa")
-	q.Drop("n1/aaaa")
-	if err := <-lost; !errors.Is(err, port.ErrLost) {
-		t.Errorf("got %v", err)
-	}
-}

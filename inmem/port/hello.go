@@ -18,7 +18,6 @@ type Hello struct {
 	Address string   // where others dial the node; Port fills it in
 	Reads   uint32   // the highest cluster format that this program reads
 	Writes  uint32   // the cluster format now; 0: not known yet
-	Schema  [32]byte // the checksum of the store's schema; compared by Config.Admit
 }
 
 // ID returns name/dir, the ID of the node as a Raft server.
@@ -62,7 +61,6 @@ func (h Hello) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.Epoch)
 	b = binary.LittleEndian.AppendUint32(b, h.Reads)
 	b = binary.LittleEndian.AppendUint32(b, h.Writes)
-	b = append(b, h.Schema[:]...)
 	b = appendString(b, h.Name)
 	b = appendString(b, h.Dir)
 	return appendString(b, h.Address)
@@ -73,7 +71,6 @@ func (h *Hello) decode(r *reader) {
 	h.Epoch = r.uint64()
 	h.Reads = r.uint32()
 	h.Writes = r.uint32()
-	copy(h.Schema[:], r.bytes(len(h.Schema)))
 	h.Name = r.string()
 	h.Dir = r.string()
 	h.Address = r.string()

@@ -184,17 +184,6 @@ func (p *Port) forget(raw net.Conn) {
 	delete(p.conns, raw)
 }
 
-// Drop closes all connections with a node. New ones are up to Config.Admit.
-func (p *Port) Drop(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for raw, peer := range p.conns {
-		if peer == id {
-			raw.Close()
-		}
-	}
-}
-
 // Sever drops all connections and takes and makes none from now on: for a node
 // that must stop taking part at once. It waits for nothing, and handlers may call
 // it. The stream layer's Accept returns only once that is closed.
