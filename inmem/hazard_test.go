@@ -303,7 +303,7 @@ func TestAHeartbeatIsForAFollowerInItsTermOnly(t *testing.T) {
 			rpc.Respond(&raft.AppendEntriesResponse{}, nil)
 		})
 		var answer raft.AppendEntriesResponse
-		beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("n")}, Term: c.term, Leader: []byte("n")}
+		beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("n")}, Term: c.term}
 		err = transport.AppendEntries("n", transport.LocalAddr(), &beat, &answer)
 		if shown.Load() != c.passes || (err == nil) != c.passes {
 			t.Errorf("a heartbeat of term %d for a %s in term %d: shown to Raft: %v, error %v", c.term, c.to.member.role(), term, shown.Load(), err)
